@@ -121,7 +121,7 @@ def test_lists_with_tensors_among_them_are_packed() -> None:
     assert [t.op.name for t in packed.op.inputs] == ["x", "packed/1", "packed/2"]
     nested = tf.convert_to_tensor([[x, 2.0], [3.0, 4.0]], name="n")
     assert [t.op.type for t in nested.op.inputs] == ["Pack", "Const"] and nested.shape == [2, 2]
-    assert [t.op.name for t in nested.op.inputs] == ["n/0", "n/1"]
+    assert [t.op.name for t in nested.op.inputs] == ["n/0", "n/1_1"]
     with tf.Session() as session:
         assert session.run(nested).tolist() == [[1, 2], [3, 4]]
         assert session.run(tf.convert_to_tensor((x, [5.0][0]))).tolist() == [1, 5]
@@ -261,3 +261,10 @@ def test_what_refuses_the_preferred_dtype_is_asked_again() -> None:
     assert tf.convert_to_tensor(Thing(), preferred_dtype=tf.float32).dtype == tf.int32
     with pytest.raises(ValueError, match="whole numbers only"):
         tf.convert_to_tensor(Thing(), tf.float32)
+
+
+def test_lists_with_tensors_are_packed_before_their_neighbours() -> None:
+    with tf.Graph().as_default() as graph:
+        x = tf.constant(1.0, name="x")
+        tf.convert_to_tensor([[1.0, 2.0], [x, 3.0], [4.0, 5.0]], name="n")
+        assert [op.name for op in graph.get_operations()] == ["x", "n/1/1", "n/1", "n/0_1", "n/2_1", "n"]

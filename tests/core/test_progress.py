@@ -78,3 +78,14 @@ def test_a_program_that_chose_a_level_keeps_it(monkeypatch):
         assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
     finally:
         logger.setLevel(before)
+
+
+def test_what_a_program_draws_is_the_same_whenever_jax_is_imported():
+    program = (
+        "import numpy as np\n"
+        "np.random.seed(1)\n"
+        "import millrace.dialect.jax\n"
+        "import jax\n"
+        "assert np.random.rand() == np.random.RandomState(1).rand()\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from millrace.autodiff.gradients import gradients
@@ -9,6 +11,7 @@ from millrace.building import convert, raw
 from millrace.core import nest
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
+from millrace.graph.graph import Graph
 
 
 @public("UnconnectedGradients")
@@ -25,36 +28,68 @@ class GradientTape:
 
     Args:
       persistent: let `gradient` be called more than once.
-      watch_accessed_variables: accepted; a graph records everything.
+      watch_accessed_variables: whether variables that are read inside count as watched; what can be
+        differentiated does not depend on it, for a graph records everything.
     """
 
     def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True) -> None:
         self._persistent = persistent
         self._used = False
         self._watched: list[Any] = []
+        self._notes_reads = watch_accessed_variables
+        self._begins: tuple[Graph, int] | None = None  # recording since this operation of this graph
 
     def __enter__(self) -> GradientTape:
+        graph = get_default_graph()
+        self._begins = (graph, len(graph.ops))
         return self
 
     def __exit__(self, *error: Any) -> None:
-        pass
+        self._watched.extend(self._read())
+        self._begins = None
 
     def watch(self, tensor: Any) -> None:
         """Accepted: every tensor can be differentiated."""
         self._watched.extend(nest.flatten(tensor))
 
-    def stop_recording(self) -> GradientTape:
-        """A context in which nothing special happens: a graph always records."""
-        return self
+    @contextlib.contextmanager
+    def stop_recording(self) -> Iterator[None]:
+        """A context in which no variable that is read is watched; a graph records the rest all the same."""
+        self.__exit__()
+        try:
+            yield
+        finally:
+            self.__enter__()
 
     def reset(self) -> None:
         """Forgets what was watched."""
         self._watched.clear()
         self._used = False
+        if self._begins is not None:
+            self.__enter__()
 
     def watched_variables(self) -> tuple[Any, ...]:
-        """The trainable variables of the graph."""
-        return tuple(get_default_graph().get_collection("trainable_variables"))
+        """The trainable variables, named by handles, that were read inside the block or given to `watch`."""
+        found = dict.fromkeys([*self._watched, *self._read()])
+        return tuple(v for v in found if getattr(v, "handle", None) is not None)
+
+    def _read(self) -> list[Any]:
+        """The trainable variables that operations since the beginning take, those that set them up apart."""
+        if self._begins is None or not self._notes_reads:
+            return []
+        graph, start = self._begins
+        variables = [
+            v for v in graph.get_collection("trainable_variables") if getattr(v, "handle", None) is not None
+        ]
+        by_handle = {v.handle.op: v for v in variables}
+        own = {op for v in variables for op in (v.initializer, v._snapshot.op)}
+        return [
+            by_handle[t.op]
+            for op in graph.ops[start:]
+            if op not in own and op.type != "VarIsInitializedOp"
+            for t in op.inputs
+            if t.op in by_handle
+        ]
 
     def gradient(
         self, target: Any, sources: Any, output_gradients: Any = None, unconnected_gradients: Any = "none"

@@ -239,18 +239,26 @@ def _dtype_among(value: Any) -> DType | None:
     return dtype.base_dtype if isinstance(dtype, DType) else None
 
 
+def _element(item: Any, dtype: DType | None, place: int) -> Tensor:
+    if isinstance(item, Tensor) and dtype is not None and item.dtype.base_dtype is not dtype:
+        raise TypeError(
+            f"Cannot pack tensors of different dtypes: the first has {dtype.name}. "
+            f"Received: {item.name} of dtype {item.dtype.name}"
+        )
+    return to_tensor(item, dtype, str(place))
+
+
 def _pack(value: Any, dtype: DType | None, name: str) -> Tensor:
     graph = defaults.get_default_graph()
     with graph.name_scope(name) as scope:
-        elements: list[Tensor] = []
+        packed: dict[int, Tensor] = {}  # lists with tensors come before everything else
         for i, item in enumerate(value):
-            if isinstance(item, LISTS) and _holds_tensor(item):
-                elements.append(_pack(item, dtype, str(i)))
-            elif isinstance(item, Tensor) and dtype is not None and item.dtype.base_dtype is not dtype:
-                raise TypeError(f"Cannot pack tensors of different dtypes: the first has {dtype.name}. "
-                                f"Received: {item.name} of dtype {item.dtype.name}")  # fmt: skip
-            else:
-                elements.append(to_tensor(item, dtype, str(i)))
+            if isinstance(item, LISTS):
+                if _holds_tensor(item):
+                    packed[i] = _pack(item, dtype, str(i))
+                else:
+                    graph.unique_name(str(i))  # TensorFlow has looked for tensors under this name
+        elements = [packed[i] if i in packed else _element(item, dtype, i) for i, item in enumerate(value)]
         return create(lookup("Pack"), elements, name=scope).outputs[0]
 
 

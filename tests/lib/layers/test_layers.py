@@ -240,3 +240,19 @@ def test_noise_shape_of_dropout_takes_sizes_of_the_inputs():
         got = session.run(rows, {x: np.ones([6, 4], np.float32)})
     assert got.shape == (6, 4)
     assert {tuple(row) for row in got.tolist()} == {(0.0,) * 4, (2.0,) * 4}
+
+
+@pytest.mark.parametrize(
+    ("scope", "name"), [("Dropout", "Dropout/dropout_1/mul_1"), ("Other", "Other/dropout/mul_1")]
+)
+def test_a_layer_in_a_scope_of_its_own_takes_its_name_there(scope, name):
+    with tf.Graph().as_default(), tf.variable_scope(scope) as found:
+        layer = tf.layers.Dropout(0.5, name=found.name, _scope=found)
+        assert layer(tf.ones([2, 3]), training=True).op.name == name
+
+
+def test_batch_normalization_says_what_is_undefined():
+    with pytest.raises(ValueError, match=r"undefined dimension along axis \[1\]"):
+        tf.layers.batch_normalization(tf.placeholder(tf.float32, [2, None]))
+    with pytest.raises(ValueError, match="undefined rank"):
+        tf.layers.batch_normalization(tf.placeholder(tf.float32))

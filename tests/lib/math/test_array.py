@@ -108,3 +108,15 @@ def test_old_names_say_so_once(session, caplog):
     assert len(parts) == 2
     said = [r.getMessage() for r in caplog.records if "is an old name" in r.getMessage()]
     assert len(said) == len(set(said)) <= 3
+
+
+@pytest.mark.parametrize("kept", [1, "yes", tf.constant])
+def test_whether_axes_are_kept_is_a_bool(kept):
+    with pytest.raises(TypeError, match="must be a bool"):
+        tf.reduce_sum([1.0], keepdims=kept)
+
+
+def test_a_function_of_a_sparse_tensor_has_the_second_name():
+    sparse = tf.SparseTensor([[0, 1]], [4.0], [2, 2])
+    assert tf.sqrt(sparse).values.op.name == "Sqrt_1"
+    assert tf.abs(sparse, name="size").values.op.name == "size_1"

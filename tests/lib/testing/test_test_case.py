@@ -261,3 +261,13 @@ def test_a_test_starts_afresh_inside_a_graph() -> None:
 
 def test_mock_is_there() -> None:
     assert tf.test.mock.Mock(return_value=3)() == 3
+
+
+@pytest.mark.parametrize("kind", ["session", "cached_session", "test_session"])
+def test_sessions_place_on_the_cpu_unless_devices_are_left_to_them(case, kind):
+    with getattr(case, kind)():
+        assert tf.constant(1).device == "/device:CPU:0"
+    with getattr(case, kind)(use_gpu=True):
+        assert tf.constant(1).device == ""
+    with tf.Graph().as_default() as graph, case.session(graph=graph, force_gpu=True):
+        assert tf.constant(1).device == "/device:GPU:0"

@@ -251,3 +251,9 @@ def _descent() -> Any:
 def test_misuse(program: Any, error: type[Exception], rule: str) -> None:
     with pytest.raises(error, match=rule):
         program()
+
+
+def test_a_step_that_is_not_a_variable():
+    v = tf.Variable(1.0)
+    with pytest.raises(AttributeError, match="only a variable"):
+        tf.train.GradientDescentOptimizer(0.1).apply_gradients([(tf.constant(1.0), v)], tf.constant(3))

@@ -12,7 +12,6 @@ from millrace.contributed.layers.outputs import (
     collect_variable,
     finished,
     model_variable_getter,
-    reserve_own_name,
 )
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -75,7 +74,6 @@ def apply_layer(
             _scope=scope,
             _reuse=given["reuse"],
         )
-        reserve_own_name(scope)
         outputs = layer(inputs)
         for own, name in names.items():
             # A depthwise and a pointwise kernel are both weights.

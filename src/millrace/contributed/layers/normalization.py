@@ -15,7 +15,6 @@ from millrace.contributed.layers.outputs import (
     collections_of,
     finished,
     model_variable_getter,
-    reserve_own_name,
 )
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
@@ -139,7 +138,6 @@ def _by_layer(inputs: Tensor, given: dict[str, Any]) -> Tensor:
             _scope=found,
             _reuse=given["reuse"],
         )
-        reserve_own_name(found)
         outputs = layer(inputs, training=given["is_training"])
         for name in ("beta", "gamma", "moving_mean", "moving_variance"):
             collect_variable(getattr(layer, name), given["variables_collections"], name)

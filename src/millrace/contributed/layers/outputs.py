@@ -126,17 +126,6 @@ _KEPT = (
 )
 
 
-def reserve_own_name(scope: Any) -> None:
-    """Takes a layer's own name inside its scope, as TensorFlow's layers do when they are made under another
-    layer's scope, to which names differ without regard to case: `Dropout/dropout_1`.
-    """
-    own = scope.original_name_scope.rstrip("/").rpartition("/")[2]
-    graph = get_default_graph()
-    with graph.name_scope(scope.original_name_scope):
-        for name in dict.fromkeys((own, own.lower())):
-            graph.unique_name(name)
-
-
 def finished(
     outputs: Tensor,
     alias: str,

@@ -17,7 +17,6 @@ from millrace.contributed.layers.outputs import (
     collections_of,
     finished,
     model_variable_getter,
-    reserve_own_name,
 )
 from millrace.core.dtypes import int32, int64
 from millrace.core.public import public
@@ -211,7 +210,6 @@ def dropout(
     with variable_scope(scope, "Dropout", [inputs], custom_getter=model_variable_getter()) as found:
         inputs = convert.to_tensor(inputs)
         layer = Dropout(1 - keep_prob, noise_shape, seed, found.name, _scope=found)
-        reserve_own_name(found)
         return collect_named_outputs(outputs_collections, found.name, layer(inputs, training=is_training))
 
 

@@ -13,7 +13,7 @@ from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.lib.layers import layer, settings
 from millrace.lib.variables.kinds import VariableAggregation, VariableSynchronization
-from millrace.lib.variables.scope import get_variable, get_variable_scope, variable_scope
+from millrace.lib.variables.scope import VariableScope, get_variable, get_variable_scope, variable_scope
 
 
 def activation_of(activation: Any) -> Any:
@@ -60,6 +60,17 @@ def called(layer: type[Layer], given: dict[str, Any], **at_call: Any) -> Any:
     return layer(**settings, _reuse=reuse, _scope=settings["name"])(inputs, **at_call)
 
 
+def _reserve_own_name(scope: VariableScope) -> None:
+    """Takes the name of a layer's scope inside that scope, in small letters: entering the scope takes it once
+    more, and to TensorFlow, whose names differ without regard to case, both are one: `Dropout/dropout_1`.
+    """
+    own = scope.original_name_scope.rstrip("/").rpartition("/")[2]
+    if own != own.lower():
+        graph = get_default_graph()
+        with graph.name_scope(scope.original_name_scope):
+            graph.unique_name(own.lower())
+
+
 @public("layers.Layer")
 class Layer(layer.Layer):
     """Base of layers whose variables come from `tf.get_variable`: a scope decides on names and sharing.
@@ -86,6 +97,8 @@ class Layer(layer.Layer):
         if scope is not None:
             with variable_scope(scope) as captured:
                 self._scope = captured
+            if isinstance(scope, VariableScope):
+                _reserve_own_name(scope)
 
     def _set_name(self, name: str | None, zero_based: bool = True) -> None:
         self._base_name = settings.snake_case(type(self).__name__) if name is None else name

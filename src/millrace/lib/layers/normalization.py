@@ -130,14 +130,14 @@ class BatchNormalizationLayer(layer.Layer):
         """
         dims = shapes.as_dims(input_shape)
         if dims is None:
-            raise ValueError(f"Layer {self.name}: the inputs' rank must be known. Received: unknown rank")
+            raise ValueError(f"Layer {self.name}: the inputs have an undefined rank")
         rank = len(dims)
         axes = [a + rank if a < 0 else a for a in self.axis]
         if not axes or len(set(axes)) != len(axes) or not all(0 <= a < rank for a in axes):
             raise ValueError(f"Layer {self.name}: invalid axis for rank {rank}. Received: {self.axis}")
         if any(dims[a] is None for a in axes):
             raise ValueError(
-                f"Layer {self.name}: the input dimension along axis {axes} should be defined. "
+                f"Layer {self.name}: the inputs have an undefined dimension along axis {axes}. "
                 f"Received: shape {shapes.format_dims(dims)}"
             )
         self.axis = axes

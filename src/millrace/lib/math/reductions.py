@@ -42,11 +42,19 @@ def axes_of(x: Any, axis: Any) -> Any:
     return raw.Range(0, rank_of(x), 1, name="range")
 
 
+def _kept(keepdims: Any, keep_dims: Any) -> bool:
+    """Whether reduced axes are kept, from the argument under its present and its old name."""
+    chosen = renamed(keepdims, keep_dims, "keepdims", "keep_dims")
+    if chosen is not None and not isinstance(chosen, bool):
+        raise TypeError(f"keepdims must be a bool. Received: {chosen!r}")
+    return bool(chosen)
+
+
 def _reduce(
     op_type: str, x: Any, axis: Any, keepdims: Any, name: str | None, reduction_indices: Any, keep_dims: Any
 ) -> Tensor:
     axis = renamed(axis, reduction_indices, "axis", "reduction_indices")
-    keepdims = bool(renamed(keepdims, keep_dims, "keepdims", "keep_dims"))
+    keepdims = _kept(keepdims, keep_dims)
     result = getattr(raw, op_type)(x, axes_of(x, axis), keep_dims=keepdims, name=name)
     if axis is None and not keepdims:
         result.set_shape(())  # true even where the rank, and so the axes, are known only when run
@@ -247,7 +255,7 @@ def reduce_logsumexp(
     Arguments, result and errors are those of `reduce_sum`, for floating numbers.
     """
     axis = renamed(axis, reduction_indices, "axis", "reduction_indices")
-    keepdims = bool(renamed(keepdims, keep_dims, "keepdims", "keep_dims"))
+    keepdims = _kept(keepdims, keep_dims)
     with name_scope(name, "ReduceLogSumExp", [input_tensor]):
         x = convert_to_tensor(input_tensor, name="input_tensor")
         largest = raw.Max(x, axes_of(x, axis), keep_dims=True)
@@ -314,7 +322,7 @@ def count_nonzero(
       ValueError: an axis is out of range, or an argument is given under both names.
     """
     axis = renamed(axis, reduction_indices, "axis", "reduction_indices")
-    keepdims = bool(renamed(keepdims, keep_dims, "keepdims", "keep_dims"))
+    keepdims = _kept(keepdims, keep_dims)
     source = renamed(input_tensor, input, "input_tensor", "input")
     with name_scope(name, "count_nonzero", [source]):
         x = convert_to_tensor(source, name="input")

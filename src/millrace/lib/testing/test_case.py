@@ -33,6 +33,13 @@ _SEED = 87654321
 public("test.mock")(mock)
 
 
+def _placing(graph: Any, use_gpu: bool, force_gpu: bool) -> contextlib.AbstractContextManager[Any]:
+    """Where a test's session puts what is built inside it."""
+    if force_gpu:
+        return graph.device(gpu_device_name() or "/device:GPU:0")
+    return contextlib.nullcontext() if use_gpu else graph.device("/device:CPU:0")
+
+
 class _TemporaryFolder:
     """The folder of this process, removed when it ends."""
 
@@ -223,15 +230,23 @@ class TestCase(ArrayAssertions):
     def session(
         self, graph: Any = None, config: Any = None, use_gpu: bool = False, force_gpu: bool = False
     ) -> Iterator[Session]:
-        """A new session as the default one; closed at the end."""
-        with Session(graph=graph, config=config) as session:
+        """A new session as the default one; closed at the end.
+
+        Args:
+          graph: its graph; the default graph where absent.
+          config: of the session.
+          use_gpu: leave devices to the session; otherwise what is built inside is put on the CPU.
+          force_gpu: put what is built inside on the GPU.
+        """
+        with Session(graph=graph, config=config) as session, _placing(session.graph, use_gpu, force_gpu):
             yield session
 
     @contextlib.contextmanager
     def cached_session(
         self, graph: Any = None, config: Any = None, use_gpu: bool = False, force_gpu: bool = False
     ) -> Iterator[Session]:
-        """This test's own session as the default one; the same each time, closed with the test.
+        """This test's own session as the default one; the same each time, closed with the test. Arguments as
+        for `session`.
 
         Raises:
           ValueError: an earlier call had another graph or config.
@@ -243,7 +258,7 @@ class TestCase(ArrayAssertions):
             raise ValueError("cached_session: the graph used to get the cached session is another one")
         if config is not None and config is not self._cached_config:
             raise ValueError("cached_session: the config used to get the cached session is another one")
-        with session.graph.as_default(), session.as_default():
+        with session.graph.as_default(), session.as_default(), _placing(session.graph, use_gpu, force_gpu):
             yield session
 
     def test_session(

@@ -195,7 +195,7 @@ def negative(x: Any, name: str | None = None) -> Any:
       ...     print(sess.run(tf.negative([1, -2])))
       [-1  2]
     """
-    return on_stored(x, lambda x: apply(Neg, x, name=name))
+    return on_stored(x, lambda x: apply(Neg, x, name=name), name or "Neg")
 
 
 @public("abs", "math.abs")
@@ -215,7 +215,7 @@ def abs(x: Any, name: str | None = None) -> Any:
       ...     print(sess.run(tf.abs([-1.5, 2.0])))
       [1.5 2. ]
     """
-    return on_stored(x, lambda x: _absolute(x, name))
+    return on_stored(x, lambda x: _absolute(x, name), name or "Abs")
 
 
 def _absolute(x: Any, name: str | None) -> Tensor:
@@ -243,7 +243,7 @@ def sign(x: Any, name: str | None = None) -> Any:
       ...     print(sess.run(tf.sign([-2.0, 0.0, 3.0])))
       [-1.  0.  1.]
     """
-    return on_stored(x, lambda x: apply(Sign, x, name=name))
+    return on_stored(x, lambda x: apply(Sign, x, name=name), name or "Sign")
 
 
 @public("square", "math.square")
@@ -263,7 +263,7 @@ def square(x: Any, name: str | None = None) -> Any:
       ...     print(sess.run(tf.square([1.0, -3.0])))
       [1. 9.]
     """
-    return on_stored(x, lambda x: apply(Square, x, name=name))
+    return on_stored(x, lambda x: apply(Square, x, name=name), name or "Square")
 
 
 @public("sqrt", "math.sqrt")
@@ -283,7 +283,7 @@ def sqrt(x: Any, name: str | None = None) -> Any:
       ...     print(sess.run(tf.sqrt([4.0, 2.25])))
       [2.  1.5]
     """
-    return on_stored(x, lambda x: apply(Sqrt, x, name=name))
+    return on_stored(x, lambda x: apply(Sqrt, x, name=name), name or "Sqrt")
 
 
 @public("rsqrt", "math.rsqrt")

@@ -251,7 +251,7 @@ def erf(x: Any, name: str | None = None) -> Any:
     Returns:
       Shape and dtype of `x`.
     """
-    return on_stored(x, lambda x: apply(Erf, x, name=name))
+    return on_stored(x, lambda x: apply(Erf, x, name=name), name or "Erf")
 
 
 @public("erfc", "math.erfc")
@@ -280,7 +280,7 @@ def bessel_i0e(x: Any, name: str | None = None) -> Any:
     Returns:
       Shape and dtype of `x`.
     """
-    return on_stored(x, lambda x: apply(BesselI0e, x, name=name))
+    return on_stored(x, lambda x: apply(BesselI0e, x, name=name), name or "BesselI0e")
 
 
 @public("math.bessel_i1e")
@@ -294,7 +294,7 @@ def bessel_i1e(x: Any, name: str | None = None) -> Any:
     Returns:
       Shape and dtype of `x`.
     """
-    return on_stored(x, lambda x: apply(BesselI1e, x, name=name))
+    return on_stored(x, lambda x: apply(BesselI1e, x, name=name), name or "BesselI1e")
 
 
 @public("igamma", "math.igamma")

@@ -295,7 +295,7 @@ def tanh(x: Any, name: str | None = None) -> Any:
       ...     print(sess.run(tf.tanh([0.0, 100.0])))
       [0. 1.]
     """
-    return on_stored(x, lambda x: apply(Tanh, x, name=name))
+    return on_stored(x, lambda x: apply(Tanh, x, name=name), name or "Tanh")
 
 
 @public("asinh", "math.asinh")

@@ -18,6 +18,7 @@ from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import group, tuple_
 from millrace.lib.variables import initializers
+from millrace.lib.variables.assigning import assign_add
 from millrace.lib.variables.partitioned import PartitionedVariable
 from millrace.lib.variables.variable import Variable
 from millrace.training.optimizers import slot_creator
@@ -435,7 +436,7 @@ def _increment(global_step: Any, name: str) -> Any:
     if isinstance(global_step, Variable) and global_step._is_resource:
         one = convert.to_tensor(1, global_step.dtype.base_dtype)
         return raw.AssignAddVariableOp(global_step.handle, one, name=name)  # pyright: ignore[reportAttributeAccessIssue]
-    return raw.AssignAdd(global_step, 1, name=name)
+    return assign_add(global_step, 1, name=name)
 
 
 def _key(var: Any) -> Any:
