@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -76,22 +77,46 @@ def test_products(native: Any, rows: int, inner: int, columns: int, turn_a: bool
         np.testing.assert_array_equal(packed, plain)
 
 
-@pytest.mark.parametrize("then", ["bias", "relu", "mask"])
+def followed(product: np.ndarray, after: Any) -> np.ndarray:
+    """What an `After` makes of a product."""
+    if after.normal:
+        mean, factor = after.normal
+        product = (product - mean) * factor
+    for added in (after.bias, after.addend):
+        product = product if added is None else product + added
+    product = np.maximum(product, 0) if after.floor else product
+    return product if after.mask is None else product * (after.mask > 0)
+
+
+def all_that_follows(native: Any, *shape: int) -> list[Any]:
+    """One of each kind, and all together."""
+    vector, other, whole = normal(shape[-1]), normal(shape[-1])[::-1].copy(), normal(*shape)
+    kinds = [
+        {"normal": (vector, other)},
+        {"bias": vector},
+        {"addend": whole},
+        {"floor": True},
+        {"mask": whole},
+    ]
+    return [native.After(**kind) for kind in kinds] + [
+        native.After((other, vector), vector, whole, True, -whole)
+    ]
+
+
 @pytest.mark.parametrize("turn_b", [False, True])
 @pytest.mark.parametrize("rows", [32, 50, 128])
-def test_what_follows_a_product_of_few_rows(native: Any, rows: int, turn_b: bool, then: str) -> None:
-    a, b, other = normal(rows, 600), normal(600, 70), normal(*((rows, 70) if then == "mask" else (70,)))
-    product = a.astype("d") @ b.astype("d")
-    wanted = np.where(other > 0, product, 0) if then == "mask" else product + other
-    wanted = np.maximum(wanted, 0) if then == "relu" else wanted
+def test_what_follows_a_product_of_few_rows(native: Any, rows: int, turn_b: bool) -> None:
+    a, b = normal(rows, 600), normal(600, 70)
     stored = b.T.copy() if turn_b else b
-    found = native.matmul(a, stored, False, turn_b, then, other)
-    if found is None:
-        assert turn_b and rows == 50
-    else:
-        close(found, wanted)
-    place = ["", "bias", "relu", "mask"].index(then)
-    close(native.matmul_packed(a, native.pack(stored, turn_b), 70, False, place, other), wanted)
+    packed = native.pack(stored, turn_b)
+    for after in all_that_follows(native, rows, 70):
+        wanted = followed(a.astype("d") @ b.astype("d"), after)
+        found = native.matmul(a, stored, False, turn_b, after)
+        if found is None:
+            assert turn_b and rows == 50
+        else:
+            close(found, wanted)
+        close(native.matmul_packed(a, packed, 70, False, after.flags, *after.arrays), wanted)
 
 
 def noting(monkeypatch: pytest.MonkeyPatch, texts: list[str]) -> None:
@@ -202,18 +227,28 @@ def test_depthwise_convolutions(
 @pytest.mark.parametrize("turn_a", [False, True])
 @pytest.mark.parametrize(("rows", "inner", "columns"), [(97, 785, 77), (100, 20000, 17), (120, 96, 64)])
 def test_what_follows_a_product(native: Any, rows: int, inner: int, columns: int, turn_a: bool) -> None:
-    a, b, bias, mask = normal(rows, inner), normal(inner, columns), normal(columns), normal(rows, columns)
-    product = a.astype("d") @ b.astype("d")
+    a, b = normal(rows, inner), normal(inner, columns)
     stored = a.T.copy() if turn_a else a, b
-    close(native.matmul(*stored, turn_a, False, "bias", bias), product + bias)
-    close(native.matmul(*stored, turn_a, False, "relu", bias), np.maximum(product + bias, 0))
-    close(native.matmul(*stored, turn_a, False, "mask", mask), product * (mask > 0))
+    for after in all_that_follows(native, rows, columns):
+        close(native.matmul(*stored, turn_a, False, after), followed(a.astype("d") @ b.astype("d"), after))
+    assert native.matmul(*stored, turn_a, False, native.After(bias=normal(rows, columns))) is None
+    assert native.matmul(*stored, turn_a, False, native.After(addend=normal(columns))) is None
+
+
+def test_what_follows_a_convolution(native: Any) -> None:
+    x, w = normal(4, 13, 16, 24), normal(3, 3, 24, 40)
+    where = (2, 1), ((1, 1), (0, 2)), (1, 1)
+    product = reference(x, w, *where)
+    for after in all_that_follows(native, *product.shape):
+        close(native.conv(x, w, *where, after), followed(product, after))
+    assert native.conv(x, w, *where, native.After(bias=normal(24))) is None
 
 
 def test_a_relu_of_nan_is_nan(native: Any) -> None:
     a = normal(100, 100)
     a[0, 0] = np.nan
-    found = np.asarray(native.matmul(a, normal(100, 100), False, False, "relu", normal(100)))
+    after = native.After(bias=normal(100), floor=True)
+    found = np.asarray(native.matmul(a, normal(100, 100), False, False, after))
     assert np.isnan(found[0]).all() and np.isfinite(found[1:]).all()
 
 
@@ -223,8 +258,7 @@ def test_sums_of_columns(native: Any, shape: tuple[int, ...]) -> None:
     close(native.column_sums(x), x.astype("d").sum(tuple(range(len(shape) - 1))))
 
 
-@pytest.mark.usefixtures("native")
-def test_dense_layers_are_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dense_layers_are_one_call(native: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the product's bias on either side of the sum, with and without a ReLU, and where more is taken."""
     rng = np.random.RandomState(5)
     x = tf.placeholder(tf.float32, [100, 128])
@@ -247,8 +281,59 @@ def test_dense_layers_are_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
             found.append(sess.run([loss, *grads], {x: normal(100, 128)}))
     for one, other in zip(*found, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4 * np.abs(other).max())
-    counts = [texts[-1].count(f"dense<[0, {turned}, {then}]>") for turned, then in ((0, 1), (0, 2), (1, 3))]
+    bias, relu, mask = (
+        native.After(bias=b).flags,
+        native.After(bias=b, floor=True).flags,
+        native.After(mask=x).flags,
+    )
+    kinds = (0, bias), (0, relu), (1, mask)
+    counts = [texts[-1].count(f"dense<[0, {turned}, {flags}]>") for turned, flags in kinds]
     assert counts == [1, 2, 3]
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("data_format", ["NHWC", "NCHW"])
+def test_convolutional_layers_are_one_call(
+    native: Any, monkeypatch: pytest.MonkeyPatch, data_format: str, training: bool
+) -> None:
+    """With a bias, a batch normalization by given moments, a shortcut, a ReLU; not where they are taken."""
+    shape = [4, 12, 12, 16] if data_format == "NHWC" else [4, 16, 12, 12]
+    x = tf.placeholder(tf.float32, shape)
+    vectors = [tf.constant(np.abs(normal(16)) + k) for k in range(1, 5)]
+
+    def conv(h: tf.Tensor, k: int) -> tf.Tensor:
+        filters = tf.constant(normal(3, 3, 16, 16 + k)[..., :16] * 0.1)
+        return tf.nn.conv2d(h, filters, [1, 1, 1, 1], "SAME", data_format=data_format)
+
+    def normed(h: tf.Tensor) -> tf.Tensor:
+        moments = {} if training else {"mean": vectors[2], "variance": vectors[3]}
+        return tf.nn.fused_batch_norm(
+            h, *vectors[:2], data_format=data_format, is_training=training, **moments
+        )[0]
+
+    first = tf.nn.relu(tf.nn.bias_add(conv(x, 0), vectors[0], data_format=data_format))
+    second = tf.nn.relu(normed(conv(first, 1)))
+    third = tf.nn.relu(first + normed(conv(second, 2)))
+    taken = conv(third, 3)
+    results = [tf.nn.relu(normed(taken)), taken + tf.nn.relu(conv(taken, 4))]
+    texts: list[str] = []
+    found = []
+    for tier in ("compile", "interpret"):
+        monkeypatch.setenv("MILLRACE_TIER", tier)
+        with tf.Session() as sess:
+            noting(monkeypatch, texts)
+            found.append(sess.run(results, {x: normal(*shape)}))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4 * np.abs(other).max())
+    bias = native.After(bias=x, floor=True)
+    normed_too = bias._replace(normal=(x, x))
+    wanted = (
+        [bias, native.After(floor=True)]
+        if training
+        else [bias, normed_too, normed_too._replace(addend=x), native.After(floor=True)]
+    )
+    flags = re.findall(r"@millrace_conv\(.*?dense<\[[^]]*, (\d+)\]>", texts[-1], re.DOTALL)
+    assert [int(f) for f in flags if f != "0"] == [after.flags for after in wanted if data_format == "NHWC"]
 
 
 def test_what_is_small_or_of_another_type_is_left_to_xla(native: Any) -> None:

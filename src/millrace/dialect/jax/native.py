@@ -30,29 +30,59 @@ _LEAST_WINDOW = 9  # elements: smaller windows take longer to gather than to mul
 _LEAST_COLUMNS = 16
 
 
-def matmul(a: Any, b: Any, turn_a: bool, turn_b: bool, then: str = "", other: Any = None) -> Any:
+class After(NamedTuple):
+    """What is done to a product before it is stored, in this order.
+
+    Attributes:
+      normal: a mean and a factor, `[columns]`: the product becomes (product - mean) * factor.
+      bias: `[columns]`, added.
+      addend: of the product's shape, added.
+      floor: True where negative numbers become zero.
+      mask: of the product's shape: only what it is positive for is kept, all else becomes zero.
+    """
+
+    normal: tuple[Any, ...] = ()
+    bias: Any = None
+    addend: Any = None
+    floor: bool = False
+    mask: Any = None
+
+    @property
+    def arrays(self) -> list[Any]:
+        """What it takes, in order."""
+        return [*self.normal, *(a for a in (self.bias, self.addend, self.mask) if a is not None)]
+
+    @property
+    def flags(self) -> int:
+        """What it does, as the kernels read it."""
+        does = (bool(self.normal), self.bias is not None, self.addend is not None, self.floor)
+        return sum(flag << place for place, flag in enumerate((*does, self.mask is not None)))
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether all arrays go with a product of `shape`."""
+        vectors = [*self.normal, *([] if self.bias is None else [self.bias])]
+        whole = [a for a in (self.addend, self.mask) if a is not None]
+        return all(a.shape == shape[-1:] for a in vectors) and all(a.shape == shape for a in whole)
+
+
+NOTHING = After()
+
+
+def matmul(a: Any, b: Any, turn_a: bool, turn_b: bool, after: After = NOTHING) -> Any:
     """The product of two matrices, either of which is stored transposed.
 
     On two cores with AVX-512, `[1024, 1024]^T [1024, 256]` takes 1.88 ms, XLA's 2.64, and
     `[128, 784] [784, 512]` 0.39 ms, XLA's 0.45.
-
-    Args:
-      then: "bias" adds `other`, `[columns]`; "relu" does, too, and makes negative numbers zero; "mask" keeps
-        what `other`, of the result's shape, is positive for.
     """
     rows, inner = a.shape[::-1] if turn_a else a.shape
     columns = b.shape[0] if turn_b else b.shape[1]
-    if 2 * rows * inner * columns < _LEAST_FLOPS:
+    if 2 * rows * inner * columns < _LEAST_FLOPS or not after.fits((rows, columns)):
         return None
     if turn_b and not turn_a and rows < _FEW_ROWS and rows % _TURNED_ROWS:
         return None
-    if then == "mask" and other.shape != (rows, columns):
+    if not _allowed(a, b, *after.arrays):
         return None
-    others = () if other is None else (other,)
-    if not _allowed(a, b, *others):
-        return None
-    numbers = [turn_a, turn_b, ("", "bias", "relu", "mask").index(then)]
-    return _call("matmul", (rows, columns), a, b, numbers, *others)
+    return _call("matmul", (rows, columns), a, b, [turn_a, turn_b, after.flags], *after.arrays)
 
 
 def pack(b: Any, turned: bool) -> Any:
@@ -62,13 +92,20 @@ def pack(b: Any, turned: bool) -> Any:
     return jax.ffi.ffi_call("millrace_pack", out)(b, numbers=np.array([turned], np.int64))
 
 
-def matmul_packed(a: Any, packed: Any, columns: int, turn_a: bool, then: int, *others: Any) -> Any:
-    """`matmul` of a matrix of so many columns that `pack` packed; `then` is the place in its list."""
+def matmul_packed(a: Any, packed: Any, columns: int, turn_a: bool, flags: int = 0, *others: Any) -> Any:
+    """`matmul` of a matrix of so many columns that `pack` packed, and what an `After` says and takes."""
     rows = a.shape[1] if turn_a else a.shape[0]
-    return _call("matmul", (rows, columns), a, packed, [turn_a, PACKED, then], *others)
+    return _call("matmul", (rows, columns), a, packed, [turn_a, PACKED, flags], *others)
 
 
-def conv(x: Any, w: Any, strides: Sequence[int], pads: Any, dilations: Sequence[int]) -> Any:
+def conv(
+    x: Any,
+    w: Any,
+    strides: Sequence[int],
+    pads: Any,
+    dilations: Sequence[int],
+    after: After = NOTHING,
+) -> Any:
     """The convolution of `[batch, height, width, in]` with `[height, width, in, out]`.
 
     `[64, 14, 14, 32]` with a 5x5 filter to 64 channels takes 4.6 ms on two cores, XLA's 8.5.
@@ -76,11 +113,12 @@ def conv(x: Any, w: Any, strides: Sequence[int], pads: Any, dilations: Sequence[
     if not _suits(x, w, w.shape[-1]) or math.prod(w.shape[:-1]) < _LEAST_WINDOW:
         return None
     outs = _outs(x, w, strides, pads, dilations)
-    if not _worth(x, w, outs) or not _allowed(x, w):
+    shape = (x.shape[0], *outs, w.shape[-1])
+    if not _worth(x, w, outs) or not after.fits(shape) or not _allowed(x, w, *after.arrays):
         return None
     befores = [before for before, _ in pads]
-    numbers = [*w.shape[:2], *outs, *strides, *befores, *dilations]
-    return _call("conv", (x.shape[0], *outs, w.shape[-1]), x, w, numbers)
+    numbers = [*w.shape[:2], *outs, *strides, *befores, *dilations, after.flags]
+    return _call("conv", shape, x, w, numbers, *after.arrays)
 
 
 def conv_input_grad(shape: Any, w: Any, dy: Any, strides: Any, pads: Any, dilations: Any) -> Any:
@@ -206,9 +244,9 @@ def adam(arrays: Sequence[Any], scalars: Sequence[Any]) -> Any:
 
     The arrays are var, m, v and the gradient, the scalars the corrected rate, 1 - beta1, 1 - beta2, epsilon.
 
-    `[3136, 1024]` takes 1.9 ms on two cores, XLA's 3.5.
+    `[3136, 1024]` takes 1.9 ms on two cores, XLA's 3.5. For small ones there is less to compile.
     """
-    if arrays[0].size < _LEAST_STEP or not _allowed(*arrays):
+    if arrays[0].size == 0 or not _allowed(*arrays):
         return None
     packed = jnp.stack([jnp.asarray(s, jnp.float32) for s in scalars])
     like = jax.ShapeDtypeStruct(arrays[0].shape, jnp.float32)

@@ -6,13 +6,20 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from millrace.building.convert import convert_to_tensor
+from millrace.building.scopes import control_dependencies
 from millrace.building.sparse_tensor import SparseTensor, SparseTensorValue
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
+from millrace.lib.flow.control_flow import cond
+from millrace.lib.math.checks import assert_positive
+from millrace.lib.sparse.shaping import sparse_reshape
 from millrace.lib.variables.scope import get_variable
+from millrace.ops.array.constant import identity
 from millrace.ops.array.reshape import expand_dims
+from millrace.ops.array.shape import rank
+from millrace.ops.math.comparison import equal
 
 
 @public(
@@ -109,7 +116,7 @@ class VariableMaker:
 
     def make(self, column: FeatureColumn, name: str, **arguments: Any) -> Any:
         """One variable for a column; made in the current scope, unless a subclass says otherwise."""
-        trainable = self.trainable and arguments.pop("trainable", True)
+        trainable = arguments.pop("trainable", True) and self.trainable
         return get_variable(name, trainable=trainable, collections=self.collections, **arguments)
 
     def found(self, column: FeatureColumn, name: str) -> Any:
@@ -203,13 +210,25 @@ class FeatureCache:
     def _raw(self, key: Any) -> Any:
         given = self._features[key]
         if isinstance(given, SparseTensor | SparseTensorValue):
-            return SparseTensor.from_value(given)
+            sparse = SparseTensor.from_value(given)
+            return sparse_reshape(sparse, [*_sizes(sparse), 1]) if sparse.shape.ndims == 1 else sparse
         tensor = given if isinstance(given, Tensor) else convert_to_tensor(given)
         if tensor.dims is None:
-            raise ValueError(f"Feature {key} must have a known rank, or be sparse. Received: {tensor}")
+            return _with_two_axes(tensor, key)
         if len(tensor.dims) == 0:
             raise ValueError(f"Feature (key: {key}) cannot have rank 0. Received: {tensor}")
         return expand_dims(tensor, -1) if len(tensor.dims) == 1 else tensor
+
+
+def _sizes(sparse: SparseTensor) -> list[Any]:
+    return [-1 if size is None else size for size in sparse.shape.as_list()]
+
+
+def _with_two_axes(tensor: Any, key: Any) -> Any:
+    """A feature whose rank a run tells; an axis is added to the batch, where it has no other."""
+    positive = assert_positive(rank(tensor), message=f"Feature (key: {key}) cannot have rank 0.")
+    with control_dependencies([positive]):
+        return cond(equal(1, rank(tensor)), lambda: expand_dims(tensor, -1), lambda: identity(tensor))
 
 
 def sorted_columns(columns: Iterable[Any]) -> list[Any]:

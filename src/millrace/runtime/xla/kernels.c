@@ -162,9 +162,9 @@ struct Product {
   /* Packs columns [column, column + columns) of B: the COLUMNS elements of each k together, zeros beyond. */
   void (*pack_b)(const Product *p, float *panel, int64_t column, int columns, int64_t k, int depth);
   int deep;
-  /* What is done to each element of C at last: a bias for its column, negative numbers made zero, kept only where `mask`,
-     of C's shape, is positive. */
-  const float *bias, *mask;
+  /* What is done to C at last: (C - mean) factor, bias added, all three one for each column, addend added, negative numbers
+     made zero, only what `mask` is positive for kept; the last ones have C's shape. */
+  const float *mean, *factor, *bias, *addend, *mask;
   int floor;
   float *c;
   int64_t ldc;
@@ -464,11 +464,14 @@ TILES(narrow_rows, STRIDE, 1, 1)
 TILES(narrow_deep, 1, step, 1)
 
 static void finish(const Product *p, float *c, int64_t row, int64_t rows, int64_t column, int64_t columns) {
-  for (int64_t r = 0; r < rows; r++, c += p->ldc) {
-    const float *mask = p->mask ? p->mask + (row + r) * p->ldc + column : NULL;
-    for (int64_t i = 0; i < columns && p->bias; i++) c[i] += p->bias[column + i];
+  const float *mean = p->mean, *factor = p->factor, *bias = p->bias, *addend = p->addend, *mask = p->mask;
+  for (int64_t r = row; r < row + rows; r++, c += p->ldc) {
+    int64_t at = r * p->ldc + column;
+    for (int64_t i = 0; i < columns && mean; i++) c[i] = (c[i] - mean[column + i]) * factor[column + i];
+    for (int64_t i = 0; i < columns && bias; i++) c[i] += bias[column + i];
+    for (int64_t i = 0; i < columns && addend; i++) c[i] += addend[at + i];
     for (int64_t i = 0; i < columns && p->floor; i++) c[i] = c[i] < 0 ? 0 : c[i];
-    for (int64_t i = 0; i < columns && mask; i++) c[i] = mask[i] > 0 ? c[i] : 0;
+    for (int64_t i = 0; i < columns && mask; i++) c[i] = mask[at + i] > 0 ? c[i] : 0;
   }
 }
 
@@ -615,10 +618,21 @@ static Product product_of(const XLA_FFI_Buffer *a, int turns, const XLA_FFI_Buff
   return p;
 }
 
-/* a b, with numbers {a is transposed, b's form, what follows}: 1, a third argument is added to each row; 2, and negative
-   numbers are made zero; 3, it tells by its signs what is kept. */
+/* What follows a product, as the flags in the last of its `count` numbers say, of which all but FLOOR bring arguments along. */
+static void follow(Product *p, const XLA_FFI_CallFrame *frame, int count) {
+  enum { NORMAL = 1, BIAS = 2, ADDEND = 4, FLOOR = 8, MASK = 16 };
+  int64_t flags = numbers(frame)[count - 1];
+  int next = 2;
+  if (flags & NORMAL) p->mean = argument(frame, next++)->data, p->factor = argument(frame, next++)->data;
+  if (flags & BIAS) p->bias = argument(frame, next++)->data;
+  if (flags & ADDEND) p->addend = argument(frame, next++)->data;
+  if (flags & MASK) p->mask = argument(frame, next++)->data;
+  p->floor = (flags & FLOOR) != 0;
+}
+
+/* a b, with numbers {a is transposed, b's form, what follows}. */
 XLA_FFI_Error *millrace_matmul(XLA_FFI_CallFrame *frame) {
-  enum { BIAS = 1, RELU, MASK, FEW = 64 };
+  enum { FEW = 64 };
   if (is_question(frame)) return NULL;
   const XLA_FFI_Buffer *a = argument(frame, 0), *b = argument(frame, 1), *c = result(frame, 0);
   const int64_t *how = numbers(frame);
@@ -632,10 +646,7 @@ XLA_FFI_Error *millrace_matmul(XLA_FFI_CallFrame *frame) {
   } else {
     p = product_of(a, a_turns, b, (int)how[1], c);
   }
-  if (how[2] == MASK)
-    p.mask = argument(frame, 2)->data;
-  else if (how[2] >= BIAS)
-    p.bias = argument(frame, 2)->data, p.floor = how[2] == RELU;
+  follow(&p, frame, 3);
   return multiply(frame, &p);
 }
 
@@ -669,6 +680,7 @@ XLA_FFI_Error *millrace_conv(XLA_FFI_CallFrame *frame) {
   p.m = c->dims[0] * c->dims[1] * c->dims[2], p.n = c->dims[3];
   p.k = filter->dims[0] * filter->dims[1] * filter->dims[2];
   p.a = x->data, p.b = filter->data, p.c = c->data, p.ldb = p.n;
+  follow(&p, frame, 11);
   return multiply(frame, &p);
 }
 

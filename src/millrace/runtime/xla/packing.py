@@ -61,8 +61,8 @@ def _packing(shared: Iterable[_Matrix], packed: Mapping[_Matrix, Any]) -> Rule:
             there[matrix] = jax_native.pack(env[matrix.variable], matrix.turned)
         rows, _, *others = (read(env, v) for v in eqn.invars)
         columns = eqn.outvars[0].aval.shape[1]
-        turned, _, then = _how(eqn)
-        return [jax_native.matmul_packed(rows, there[matrix], columns, turned, then, *others)]
+        turned, _, flags = _how(eqn)
+        return [jax_native.matmul_packed(rows, there[matrix], columns, turned, flags, *others)]
 
     return rule
 
@@ -142,5 +142,5 @@ def _how(eqn: Any) -> tuple[bool, int, int]:
     if eqn.primitive.name == "dot_general":
         (((inner,), (across,)), _) = eqn.params["dimension_numbers"]
         return inner == 0, int(across == 1), 0
-    turned, form, then = dict(eqn.params["attributes"])["numbers"].val
-    return bool(turned), int(form), int(then)
+    turned, form, flags = dict(eqn.params["attributes"])["numbers"].val
+    return bool(turned), int(form), int(flags)
