@@ -34,7 +34,8 @@ def test_the_environment(monkeypatch):
     assert (found.task_type, found.task_id, found.rpc_layer) == ("worker", 1, "grpc")
     assert found.cluster_spec().as_dict() == SPEC
     assert found.master() == "grpc://b:2"
-    assert found.environment == ""
+    assert found.environment is None
+    assert R.TFConfigClusterResolver(environment="test").environment == "test"
     monkeypatch.setenv("TF_CONFIG", "{}")
     assert R.TFConfigClusterResolver().master() == ""
 

@@ -99,6 +99,22 @@ PRIVATE: dict[str, dict[str, str]] = {
     "compat.v2.strings": {
         "split": "millrace.lib.ragged.strings:split_rows",
     },
+    "compat.v2.summary": {
+        "audio": "millrace.contributed.summary.second_version:audio",
+        "create_file_writer": "millrace.contributed.summary.second_version:create_file_writer",
+        "create_noop_writer": "millrace.contributed.summary.second_version:create_noop_writer",
+        "histogram": "millrace.contributed.summary.second_version:histogram",
+        "image": "millrace.contributed.summary.second_version:image",
+        "record_if": "millrace.contributed.summary.second_version:record_if",
+        "scalar": "millrace.contributed.summary.second_version:scalar",
+        "text": "millrace.contributed.summary.second_version:text",
+        "write": "millrace.contributed.summary.second_version:write",
+    },
+    "compat.v2.summary.experimental": {
+        "get_step": "millrace.contributed.summary.second_version:get_step",
+        "set_step": "millrace.contributed.summary.second_version:set_step",
+        "summary_scope": "millrace.contributed.summary.second_version:summary_scope",
+    },
     "contrib.boosted_trees.python.utils.losses": {
         "per_example_exp_loss": "millrace.contributed.boosted_trees.losses:per_example_exp_loss",
         "per_example_full_exp_loss": "millrace.contributed.boosted_trees.losses:per_example_full_exp_loss",
@@ -644,6 +660,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "uint64_ref": "millrace.core.dtypes:uint64_ref",
         "uint8_ref": "millrace.core.dtypes:uint8_ref",
         "variant_ref": "millrace.core.dtypes:variant_ref",
+    },
+    "python.framework.errors_impl": {
+        "OperatorNotAllowedInGraphError": "millrace.core.errors:OperatorNotAllowedInGraphError",
     },
     "python.framework.function": {
         "Defun": "millrace.lib.variables.graph_functions:Defun",

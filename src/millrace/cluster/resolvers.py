@@ -136,9 +136,9 @@ class TFConfigClusterResolver(ClusterResolver):
         self._environment = environment
 
     @property
-    def environment(self) -> str:
-        """What was given, or what TF_CONFIG says."""
-        return _tf_config().get("environment", "") if self._environment is None else self._environment
+    def environment(self) -> str | None:
+        """What was given; TF_CONFIG is not asked."""
+        return self._environment
 
     def cluster_spec(self) -> ClusterSpec:
         """The cluster of TF_CONFIG; an empty one without it."""

@@ -39,10 +39,6 @@ NAMES: dict[str, tuple[str, str]] = {
     "train.experimental.PythonState": ("checkpoints of objects hold variables only", "a tf.Variable"),
     "contrib.checkpoint.capture_dependencies": (_NOT_WRITTEN, "tf.make_template, which holds what it makes"),
     "contrib.checkpoint.split_dependency": ("no object here saves its parts in one buffer", "tf.train.Saver"),
-    "contrib.distributions.estimator_head_distribution_regression": (
-        "it is made for the heads of contrib.learn",
-        "tf.estimator.Estimator with -log_prob as loss",
-    ),
     "contrib.eager.EagerVariableStore": ("a graph makes each variable once", "tf.make_template"),
     "contrib.eager.connect_to_remote_host": ("nothing runs outside of a session", "tf.train.Server"),
     "contrib.eager.enable_remote_eager_execution": ("nothing runs outside of a session", "tf.train.Server"),

@@ -94,3 +94,12 @@ def test_refusals():
         _ = _cudnn.CudnnGRU(1, 2).input_size
     with pytest.raises(ValueError, match="tuple of 2"):
         _cudnn.CudnnLSTM(1, 2)(tf.constant(_X), initial_state=(tf.zeros([1, 2, 2]),))
+
+
+def test_a_layer_that_is_built_by_itself_saves_under_the_scope_around_it():
+    layer = _cudnn.CudnnLSTM(1, 4)
+    layer.build([5, 2, 3])
+    assert [v.name for v in layer.trainable_variables] == ["cudnn_lstm/opaque_kernel:0"]
+    (saved,) = tf.get_collection(tf.GraphKeys.SAVEABLE_OBJECTS)
+    place = "rnn/multi_rnn_cell/cell_0/cudnn_compatible_lstm_cell"
+    assert [spec.name for spec in saved.specs] == [f"{place}/kernel", f"{place}/bias"]

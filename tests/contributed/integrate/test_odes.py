@@ -51,3 +51,8 @@ def test_fixed_steps_have_gradients():
     with tf.Session() as session:
         (slope,) = session.run(tf.gradients(y[1], first))
     np.testing.assert_allclose(slope, [np.exp(0.5)], rtol=1e-6)
+
+
+def test_steps_of_another_number_of_gaps_are_refused():
+    with pytest.raises(ValueError, match="a step for each gap"):
+        C.odeint_fixed(lambda y, t: y, tf.constant(1.0), [0.0, 1.0], dt=[0.1, 0.2])

@@ -127,3 +127,12 @@ def test_parameters_that_cannot_be(text):
         tf.train.create_global_step()
         with pytest.raises(ValueError, match=r"llegal|begin|range"):
             M.Pruning(M.get_pruning_hparams().parse(text))
+
+
+def test_an_unknown_pooling_of_blocks_is_refused():
+    with tf.Graph().as_default():
+        tf.train.create_global_step()
+        M.apply_mask(tf.get_variable("w", [4, 4]))
+        spec = M.get_pruning_hparams().parse("block_height=2,block_pooling_function=SUM")
+        with pytest.raises(ValueError, match="block_pooling_function"):
+            M.Pruning(spec).conditional_mask_update_op()

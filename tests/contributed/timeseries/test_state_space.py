@@ -68,6 +68,16 @@ def test_some_steps_at_once_are_so_many_single_ones(name):
         np.testing.assert_allclose(sums[place], expected[step][1], atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("orders", "expected"), [((1, 1), [1, 1]), ((2, 1), [1, 0]), ((1, 3), [1, 0, 0, 1]), ((3, 2), [1, 0, 0])]
+)
+def test_a_long_moving_average_is_seen_with_the_newest_noise(orders, expected):
+    model = VARMA(*orders, configuration=DOUBLE)
+    model.initialize_graph()
+    (found,) = _run(model.get_observation_model(tf.constant([0], tf.int64)))
+    assert found.tolist() == [expected]
+
+
 def test_a_filter_conditions_a_normal_distribution():
     mean, seen = RNG.randn(2, 3), RNG.randn(2, 2)
     root = RNG.randn(2, 3, 3)

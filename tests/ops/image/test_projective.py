@@ -67,3 +67,30 @@ def test_composition(session):
     np.testing.assert_allclose(matrix[0], np.append(rows, 1).reshape(3, 3))
     with pytest.raises(TypeError, match="rank"):
         image.transform(tf.zeros([3]), rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "count"),
+    [
+        ("rotate", (0.4,), 104),
+        ("translate", ([1.0, 2.0],), 69),
+        ("transform", ([1.0, 0, 0, 0, 1, 0, 0, 0],), 12),
+    ],
+)
+def test_as_many_operations_as_in_1_15(name, arguments, count):
+    """Their number is the default seed of what is drawn after them."""
+    with tf.Graph().as_default() as graph:
+        images = tf.placeholder(tf.float32, [1, 5, 5, 1])
+        getattr(tf.contrib.image, name)(images, *arguments)
+        assert len(graph.get_operations()) == count
+
+
+def test_transforms_one_after_the_other(session):
+    image = tf.contrib.image
+    turn = image.angles_to_projective_transforms(0.3, 10.0, 12.0)
+    move = image.translations_to_projective_transforms([1.0, 2.0])
+    both, single = session.run([image.compose_transforms(turn, move), turn])
+    first = [0.95534, -0.29552, 1.57549, 0.29552, 0.95534, -1.42438, 0.0, 0.0]
+    np.testing.assert_allclose(single, [first], atol=1e-5)
+    matrices = [np.append(t, 1).reshape(3, 3) for t in (single[0], [1, 0, -1, 0, 1, -2, 0, 0])]
+    np.testing.assert_allclose(both[0], (matrices[0] @ matrices[1]).ravel()[:8], atol=1e-5)

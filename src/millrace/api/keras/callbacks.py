@@ -8,7 +8,8 @@ __all__, __getattr__, __dir__ = namespace(
     {
         "millrace.models.keras.callbacks.base": "Callback",
         "millrace.models.keras.callbacks.control": "EarlyStopping LambdaCallback LearningRateScheduler ModelCheckpoint ReduceLROnPlateau TerminateOnNaN",
-        "millrace.models.keras.callbacks.logging": "CSVLogger RemoteMonitor TensorBoard",
+        "millrace.models.keras.callbacks.logging": "CSVLogger RemoteMonitor",
         "millrace.models.keras.callbacks.progress": "BaseLogger History ProgbarLogger",
+        "millrace.models.keras.callbacks.tensorboard": "TensorBoard",
     },
 )

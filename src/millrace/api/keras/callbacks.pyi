@@ -8,10 +8,10 @@ from millrace.models.keras.callbacks.control import ReduceLROnPlateau as ReduceL
 from millrace.models.keras.callbacks.control import TerminateOnNaN as TerminateOnNaN
 from millrace.models.keras.callbacks.logging import CSVLogger as CSVLogger
 from millrace.models.keras.callbacks.logging import RemoteMonitor as RemoteMonitor
-from millrace.models.keras.callbacks.logging import TensorBoard as TensorBoard
 from millrace.models.keras.callbacks.progress import BaseLogger as BaseLogger
 from millrace.models.keras.callbacks.progress import History as History
 from millrace.models.keras.callbacks.progress import ProgbarLogger as ProgbarLogger
+from millrace.models.keras.callbacks.tensorboard import TensorBoard as TensorBoard
 
 __all__ = [
     "BaseLogger",

@@ -11,13 +11,14 @@ from millrace.contributed.cudnn_rnn.layout import Layout, layout_of
 from millrace.contributed.cudnn_rnn.running import run
 from millrace.core import dtypes
 from millrace.core.public import public
+from millrace.core.shapes import as_shape
 from millrace.graph.keys import GraphKeys
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers.base import Layer
 from millrace.lib.layers.core import chosen
 from millrace.lib.layers.spec import InputSpec
 from millrace.lib.variables.initializers import Constant, GlorotUniform
-from millrace.lib.variables.scope import get_variable
+from millrace.lib.variables.scope import get_variable, get_variable_scope
 from millrace.ops.array.reshape import transpose
 
 
@@ -111,7 +112,7 @@ class RecurrentLayer(Layer):
         Raises:
           ValueError: the inputs' depth is unknown.
         """
-        depth = input_shape[-1].value
+        depth = as_shape(input_shape)[-1].value
         if depth is None:
             raise ValueError(
                 f"{self.name}: The last dimension of the inputs should be defined. Received: {input_shape}"
@@ -126,9 +127,11 @@ class RecurrentLayer(Layer):
             weights = [self._kernel_initializer(s, dtype=kind) for s in layout.weight_shapes]
             return layout.pack(weights, [self._bias_initializer(s, dtype=kind) for s in layout.bias_shapes])
 
-        self._kernel = get_variable(
-            "opaque_kernel", initializer=first_values, dtype=kind, shape=[layout.size]
-        )
+        outer = get_variable_scope()  # the layer's own where it is called
+        with self._in_scope():
+            self._kernel = get_variable(
+                "opaque_kernel", initializer=first_values, dtype=kind, shape=[layout.size]
+            )
         self._trainable_weights.append(self._kernel)
         self.saveable = self._saveable_cls(
             self._kernel,
@@ -137,7 +140,7 @@ class RecurrentLayer(Layer):
             depth,
             self.input_mode,
             self.direction,
-            scope=self.scope_name,
+            scope=outer,
             name=f"{self._kernel.op.name}_saveable",
         )
         add_to_collection(GraphKeys.SAVEABLE_OBJECTS, self.saveable)

@@ -268,7 +268,7 @@ def assign_from_values(var_names_to_values: dict[str, Any]) -> tuple[Operation, 
     feeds, assignments = {}, []
     for name, value in var_names_to_values.items():
         var, array = get_unique_variable(name), np.asarray(value)
-        given = placeholder(var.dtype.base_dtype, list(array.shape))
+        given = placeholder(var.dtype.base_dtype, list(array.shape), name=f"placeholder/{var.op.name}")
         assignments.append(var.assign(given))
         feeds[given] = array
     return group(*assignments), feeds

@@ -9,6 +9,7 @@ from millrace.building import convert, operators, raw  # noqa: F401 - operators 
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.core.dtypes import bool_, float32, float64, int32
 from millrace.core.public import public
+from millrace.core.shapes import compatible
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.assertion import Assert
 from millrace.lib.flow.control_flow import cond, while_loop
@@ -334,6 +335,10 @@ def odeint_fixed(
         if dt is None:
             dt = gaps
         dt = convert.to_tensor(dt, t.dtype.base_dtype, "dt")
+        if dt.dims and (len(dt.dims) > 1 or not compatible(dt.dims, gaps.dims)):
+            raise ValueError(
+                f"`dt` must be a scalar, or have a step for each gap of `t`. Received: {dt.shape}"
+            )
         counts = raw.Ceil(gaps / dt)
         lengths = gaps / counts
         counts = raw.Cast(counts, DstT=int32)

@@ -24,23 +24,28 @@ from millrace.ops.nn.bias import bias_add
 _XAVIER, _ZEROS = xavier_initializer(), Zeros()
 
 
+def _biases(given: dict[str, Any], depth: int, dtype: Any) -> Any:
+    """The variable of the biases; None where there are none, or a normalization takes their place."""
+    if given["normalizer_fn"] is not None or given["biases_initializer"] is None:
+        return None
+    return model_variable(
+        "biases",
+        [depth],
+        dtype,
+        given["biases_initializer"],
+        given["biases_regularizer"],
+        given["trainable"],
+        _collections(given["variables_collections"], "biases"),
+    )
+
+
 def _finished(
-    outputs: Any, given: dict[str, Any], depth: int, dtype: Any, scope: Any, data_format: str | None = None
+    outputs: Any, given: dict[str, Any], biases: Any, scope: Any, data_format: str | None = None
 ) -> Any:
     """Biases or normalization, activation, collections."""
-    normalizer = given["normalizer_fn"]
-    if normalizer is not None:
-        outputs = normalizer(outputs, **(given["normalizer_params"] or {}))
-    elif given["biases_initializer"] is not None:
-        biases = model_variable(
-            "biases",
-            [depth],
-            dtype,
-            given["biases_initializer"],
-            given["biases_regularizer"],
-            given["trainable"],
-            _collections(given["variables_collections"], "biases"),
-        )
+    if given["normalizer_fn"] is not None:
+        outputs = given["normalizer_fn"](outputs, **(given["normalizer_params"] or {}))
+    elif biases is not None:
         outputs = bias_add(outputs, biases, data_format=data_format)
     if given["activation_fn"] is not None:
         outputs = given["activation_fn"](outputs)
@@ -95,11 +100,12 @@ def masked_fully_connected(
         weights = _weights([dims[-1], num_outputs], dtype, given)
         mask, threshold = mask_of([dims[-1], num_outputs], dtype), threshold_of(dtype)
         product = masked(weights, mask, threshold, "weights/masked_weight")
+        biases = _biases(given, num_outputs, dtype)
         rows = inputs if len(dims) == 2 else raw.Reshape(inputs, [-1, dims[-1]])
         outputs = matmul(rows, product)
         if len(dims) > 2:
             outputs = raw.Reshape(outputs, [*[-1 if d is None else d for d in dims[:-1]], num_outputs])
-        return _finished(outputs, given, num_outputs, dtype, opened)
+        return _finished(outputs, given, biases, opened)
 
 
 @public("contrib.model_pruning.masked_convolution", "contrib.model_pruning.masked_conv2d")
@@ -145,8 +151,9 @@ def masked_convolution(
         mask = mask_of(shape, dtype)
         weights = _weights(shape, dtype, given)
         product = masked(weights, mask, threshold_of(dtype), "masked_weight")
+        biases = _biases(given, num_outputs, dtype)
         outputs = convolution(inputs, product, padding.upper(), steps, holes, data_format=data_format)
-        return _finished(outputs, given, num_outputs, dtype, opened, "NCHW" if first else "NHWC")
+        return _finished(outputs, given, biases, opened, "NCHW" if first else "NHWC")
 
 
 def _pair(value: Any) -> list[int]:

@@ -93,6 +93,12 @@ class Pruning:
                 return int(height), int(width)
         return self._spec.block_height, self._spec.block_width
 
+    def _pool(self) -> Any:
+        kind = self._spec.block_pooling_function
+        if kind not in ("AVG", "MAX"):
+            raise ValueError(f"block_pooling_function must be 'AVG' or 'MAX'. Received: {kind!r}")
+        return avg_pool if kind == "AVG" else max_pool
+
     def _new_mask(self, weights: Any, threshold: Any) -> tuple[Any, Any]:
         """The threshold and the mask that weights should have now."""
         name = weights.op.name
@@ -102,7 +108,7 @@ class Pruning:
         blocks = (height, width) != (1, 1) and len([d for d in dims if d > 1]) == 2
         if blocks:
             plane = [d for d in dims if d > 1]
-            pool = avg_pool if self._spec.block_pooling_function == "AVG" else max_pool
+            pool = self._pool()
             window = [1, height, width, 1]
             pooled = pool(raw.Reshape(sizes, [1, *plane, 1]), window, window, "SAME")
             sizes = raw.Squeeze(pooled, squeeze_dims=[0, 3])

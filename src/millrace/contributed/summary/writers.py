@@ -18,22 +18,23 @@ from millrace.graph.graph import Graph
 from millrace.ops.array.constant import constant, placeholder
 from millrace.training.global_step import get_or_create_global_step
 
-_INIT, _OPS = "_SUMMARY_WRITER_V2", "_SUMMARY_V2"
+_INIT, OPERATIONS = "_SUMMARY_WRITER_V2", "_SUMMARY_V2"
 
 
 class _State(threading.local):
-    """A thread's default writer, and whether summaries are recorded."""
+    """A thread's default writer, whether summaries are recorded, and at which step."""
 
     writer: Any = None
-    recording: Any = False
+    recording: Any = None
+    step: Any = None
 
 
-_state = _State()
+state = _State()
 
 
 def default_writer() -> Any:
     """The thread's default writer, or None."""
-    return _state.writer
+    return state.writer
 
 
 @public("contrib.summary.SummaryWriter")
@@ -42,18 +43,18 @@ class SummaryWriter:
 
     def set_as_default(self) -> None:
         """Makes it the default writer of the thread."""
-        _state.writer = self
+        state.writer = self
 
     @contextlib.contextmanager
     def as_default(self) -> Iterator[Any]:
         """Makes it the default writer within a `with`."""
-        before = _state.writer
-        _state.writer = self
+        before = state.writer
+        state.writer = self
         try:
             yield self
             self.flush()
         finally:
-            _state.writer = before
+            state.writer = before
 
     def init(self) -> Any:
         """The operation that opens the writer."""
@@ -161,29 +162,36 @@ def create_db_writer(
 @public("contrib.summary.should_record_summaries")
 def should_record_summaries() -> Any:
     """Whether summaries are recorded here, a bool scalar; False where nothing was said."""
-    return raw.LogicalAnd(True, _state.recording)
+    return should_record(default=False)
+
+
+def should_record(default: bool) -> Any:
+    """Whether summaries are recorded here, a bool scalar; `default` where nothing was said."""
+    condition = default if state.recording is None else state.recording
+    return raw.LogicalAnd(True, condition() if callable(condition) else condition)
 
 
 @contextlib.contextmanager
-def _recording(condition: Any) -> Iterator[None]:
-    before = _state.recording
-    _state.recording = condition
+def recording_where(condition: Any) -> Iterator[None]:
+    """A `with` in which summaries are recorded where `condition` holds: a bool, a tensor or a function."""
+    before = state.recording
+    state.recording = condition
     try:
         yield
     finally:
-        _state.recording = before
+        state.recording = before
 
 
 @public("contrib.summary.always_record_summaries")
 def always_record_summaries() -> Any:
     """A `with` in which summaries are recorded at every step."""
-    return _recording(True)
+    return recording_where(True)
 
 
 @public("contrib.summary.never_record_summaries")
 def never_record_summaries() -> Any:
     """A `with` in which no summaries are recorded."""
-    return _recording(False)
+    return recording_where(False)
 
 
 @public("contrib.summary.record_summaries_every_n_global_steps")
@@ -195,13 +203,13 @@ def record_summaries_every_n_global_steps(n: int, global_step: Any = None) -> An
       global_step: the step; default: the graph's, which is made where there is none.
     """
     step = get_or_create_global_step() if global_step is None else global_step
-    return _recording(raw.Equal(convert.to_tensor(step) % n, 0))
+    return recording_where(raw.Equal(convert.to_tensor(step) % n, 0))
 
 
 @public("contrib.summary.all_summary_ops", "summary.all_v2_summary_ops")
 def all_summary_ops() -> list[Any]:
     """What the summaries of the graph give: bool tensors, whether each was recorded."""
-    return get_default_graph().get_collection(_OPS)
+    return get_default_graph().get_collection(OPERATIONS)
 
 
 @public("contrib.summary.summary_writer_initializer_op")

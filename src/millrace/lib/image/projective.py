@@ -4,30 +4,52 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.building import raw
+from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.convert import to_tensor
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
+from millrace.ops.array.concat import concat
+from millrace.ops.array.constant import constant, ones, zeros
+from millrace.ops.array.reshape import reshape
+from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.linalg.matmul import matmul
 
 
-def _rows(columns: list[Any], like: Tensor) -> Tensor:
-    """`[n, 8]` from numbers and vectors `[n]`."""
-    zero = raw.ZerosLike(like)
-    return raw.Pack([zero + c if not isinstance(c, Tensor) else c for c in columns], axis=1)
+def _ranked(value: Any, rank: int, name: str) -> Tensor:
+    """A float32 tensor of `rank` dimensions, or one fewer.
 
-
-def _vectors(value: Any, rank: int, name: str) -> Tensor:
+    Raises:
+      TypeError: it has another rank, or an unknown one.
+    """
     tensor = to_tensor(value, dtypes.float32, name)
     if tensor.dims is None:
         raise TypeError(f"{name}: the rank must be known. Received: {tensor.shape}")
-    if len(tensor.dims) == rank - 1:
-        return raw.ExpandDims(tensor, 0)
-    if len(tensor.dims) != rank:
+    if len(tensor.dims) not in (rank - 1, rank):
         raise TypeError(f"{name}: the rank must be {rank - 1} or {rank}. Received: shape {tensor.shape}")
     return tensor
+
+
+def _vectors(value: Any, rank: int, name: str) -> Tensor:
+    """As `_ranked`, with a first dimension of one where it is missing."""
+    tensor = _ranked(value, rank, name)
+    return tensor if len(tensor.dims or ()) == rank else tensor[None]
+
+
+def _batch(images: Any) -> tuple[Tensor, int]:
+    """Images `[batch, height, width, channels]`, and the rank that they had.
+
+    Raises:
+      TypeError: the rank is unknown or wrong.
+    """
+    images = to_tensor(images, name="images")
+    rank = None if images.dims is None else len(images.dims)
+    if rank not in (2, 3, 4):
+        raise TypeError(f"Images should have rank between 2 and 4. Received: shape {images.shape}")
+    if rank == 4:
+        return images, rank
+    return (images[None, :, :, :] if rank == 3 else images[None, :, :, None]), rank
 
 
 @public("contrib.image.transform")
@@ -55,23 +77,18 @@ def transform(
       TypeError: a rank is unknown or wrong.
     """
     with name_scope(name, "transform", [images]):
-        images = to_tensor(images, name="images")
-        rank = None if images.dims is None else len(images.dims)
-        if rank not in (2, 3, 4):
-            raise TypeError(f"Images should have rank between 2 and 4. Received: shape {images.shape}")
-        batch = images
-        if rank == 2:
-            batch = images[None, :, :, None]
-        elif rank == 3:
-            batch = images[None]
         if not isinstance(interpolation, str):
             raise TypeError(f"transform: interpolation must be a string. Received: {interpolation!r}")
-        size = raw.Shape(batch)[1:3] if output_shape is None else to_tensor(output_shape, dtypes.int32)
-        rows = _vectors(transforms, 2, "transforms")
+        images = to_tensor(images, name="images")
+        rows = _ranked(transforms, 2, "transforms")
+        given = None if output_shape is None else to_tensor(output_shape, dtypes.int32, "output_shape")
+        batch, rank = _batch(images)
+        size = shape_of(batch)[1:3] if given is None else given
+        rows = _vectors(rows, 2, "transforms")
         result = raw.ImageProjectiveTransformV2(batch, rows, size, interpolation=interpolation.upper())
         if rank == 2:
             return result[0, :, :, 0]
-        return result[0] if rank == 3 else result
+        return result[0, :, :, :] if rank == 3 else result
 
 
 @public("contrib.image.translations_to_projective_transforms")
@@ -79,8 +96,17 @@ def translations_to_projective_transforms(translations: Any, name: str | None = 
     """The transforms, `[n, 8]`, that move images by (dx, dy), `[2]` or `[n, 2]`."""
     with name_scope(name, "translations_to_projective_transforms", [translations]):
         moves = _vectors(translations, 2, "translations")
-        x, y = moves[:, 0], moves[:, 1]
-        return _rows([1.0, 0.0, -x, 0.0, 1.0, -y, 0.0, 0.0], x)
+        count = shape_of(moves)[0]
+        columns = [
+            ones([count, 1]),
+            zeros([count, 1]),
+            -moves[:, 0, None],
+            zeros([count, 1]),
+            ones([count, 1]),
+            -moves[:, 1, None],
+            zeros([count, 2]),
+        ]
+        return concat(columns, axis=1)
 
 
 @public("contrib.image.angles_to_projective_transforms")
@@ -96,14 +122,21 @@ def angles_to_projective_transforms(
     """
     with name_scope(name, "angles_to_projective_transforms", [angles]):
         turns = _vectors(angles, 1, "angles")
-        cos, sin = raw.Cos(turns), raw.Sin(turns)
-        rows, columns = (
-            to_tensor(image_height, dtypes.float32) - 1.0,
-            to_tensor(image_width, dtypes.float32) - 1.0,
-        )
-        x = (columns - (cos * columns - sin * rows)) / 2.0
-        y = (rows - (sin * columns + cos * rows)) / 2.0
-        return _rows([cos, -sin, x, sin, cos, y, 0.0, 0.0], turns)
+        height, width = image_height, image_width
+        # TensorFlow computes each factor where it is used, which shows in default seeds
+        x = ((width - 1.0) - (raw.Cos(turns) * (width - 1.0) - raw.Sin(turns) * (height - 1.0))) / 2.0
+        y = ((height - 1.0) - (raw.Sin(turns) * (width - 1.0) + raw.Cos(turns) * (height - 1.0))) / 2.0
+        count = shape_of(turns)[0]
+        columns = [
+            raw.Cos(turns)[:, None],
+            -raw.Sin(turns)[:, None],
+            x[:, None],
+            raw.Sin(turns)[:, None],
+            raw.Cos(turns)[:, None],
+            y[:, None],
+            zeros([count, 2]),
+        ]
+        return concat(columns, axis=1)
 
 
 @public("contrib.image.rotate")
@@ -111,12 +144,9 @@ def rotate(images: Any, angles: Any, interpolation: str = "NEAREST", name: str |
     """Images turned about their middle by `angles` (scalar or `[batch]`, radians, counter-clockwise)."""
     with name_scope(name, "rotate", [images]):
         images = to_tensor(images, name="images")
-        rank = None if images.dims is None else len(images.dims)
-        if rank not in (2, 3, 4):
-            raise TypeError(f"Images should have rank between 2 and 4. Received: shape {images.shape}")
-        first = 1 if rank == 4 else 0
-        size = raw.Cast(raw.Shape(images)[first : first + 2], DstT=dtypes.float32)
-        return transform(images, angles_to_projective_transforms(angles, size[0], size[1]), interpolation)
+        batch, _ = _batch(images)
+        height, width = (raw.Cast(shape_of(batch)[at], DstT=dtypes.float32)[None] for at in (1, 2))
+        return transform(images, angles_to_projective_transforms(angles, height, width), interpolation)
 
 
 @public("contrib.image.translate")
@@ -132,17 +162,17 @@ def translate(
 def flat_transforms_to_matrices(transforms: Any) -> Tensor:
     """Transforms `[8]` or `[n, 8]` as matrices `[n, 3, 3]`."""
     with name_scope(None, "flat_transforms_to_matrices"):
-        rows = _vectors(transforms, 2, "transforms")
-        return raw.Reshape(raw.ConcatV2([rows, raw.OnesLike(rows[:, :1])], 1), [-1, 3, 3])
+        rows = reshape(_ranked(transforms, 2, "transforms"), constant([-1, 8]))
+        whole = concat([rows, ones([shape_of(rows)[0], 1])], axis=1)
+        return reshape(whole, constant([-1, 3, 3]))
 
 
 @public("contrib.image.matrices_to_flat_transforms")
 def matrices_to_flat_transforms(transform_matrices: Any) -> Tensor:
     """Matrices `[3, 3]` or `[n, 3, 3]` as transforms `[n, 8]`."""
     with name_scope(None, "matrices_to_flat_transforms"):
-        matrices = _vectors(transform_matrices, 3, "transform_matrices")
-        flat = raw.Reshape(matrices, [-1, 9])
-        return raw.RealDiv(flat, flat[:, 8:])[:, :8]
+        flat = reshape(_ranked(transform_matrices, 3, "transform_matrices"), constant([-1, 9]))
+        return (flat / flat[:, 8:9])[:, :8]
 
 
 @public("contrib.image.compose_transforms")

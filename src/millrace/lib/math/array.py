@@ -13,7 +13,7 @@ from millrace.building.slicing import boolean_mask
 from millrace.building.static import static_value
 from millrace.core import dtypes, shapes
 from millrace.core.deprecation import deprecated
-from millrace.core.dtypes import float32, int32
+from millrace.core.dtypes import float32, int32, int64
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.tensor import Tensor
@@ -21,6 +21,7 @@ from millrace.lib.math.reductions import reduce_max
 from millrace.opkit.rules.idioms import constant
 from millrace.ops.array.concat import concat, stack, unstack
 from millrace.ops.array.constant import ones, zeros
+from millrace.ops.array.fill import range_
 from millrace.ops.array.reshape import expand_dims, reshape, transpose
 from millrace.ops.array.shape import rank as rank_of
 from millrace.ops.array.shape import shape as shape_of
@@ -255,47 +256,39 @@ def _sorted(values: Any, axis: Any, direction: str, places: bool) -> Tensor:
     rank = None if values.dims is None else len(values.dims)
     if rank is not None and not -rank <= at < rank:
         raise ValueError(f"sort: axis must be in [{-rank}, {rank}). Received: {at}")
-    turned, back = _last(values, at, rank)
     ascending = direction == "ASCENDING"
-    keys = _reversed_order(turned) if ascending else turned
-    length = shape_of(keys)[-1]
-    if rank is not None:
-        rank_of(keys)  # TensorFlow leaves it in the graph
-    found = raw.TopKV2(keys, length, sorted=True)
-    if places:
-        return back(found.indices)
-    return back(_reversed_order(found.values) if ascending else found.values)
+    keys = _reversed_order(values) if ascending else values
+    length = shape_of(keys)[at]
+    count = rank_of(keys)  # TensorFlow leaves it in the graph where the axis is the last
+    if at == -1 or at + 1 == rank:
+        found = raw.TopKV2(keys, length, sorted=True)
+        result = found.indices if places else found.values
+    else:
+        perm = _swapped(at, rank, count)
+        found = raw.TopKV2(transpose(keys, perm), length, sorted=True)
+        result = transpose(found.indices if places else found.values, perm)
+    return _reversed_order(result) if ascending and not places else result
 
 
 def _reversed_order(x: Tensor) -> Tensor:
-    """A value for each element such that the least has the greatest: its negative, or its bits turned."""
+    """A value for each element such that the least has the greatest: its negative, or the bits turned."""
     kind = x.dtype.base_dtype
-    if kind.is_unsigned:
-        return raw.Sub(constant(kind.max, "Const", kind), x)
-    return raw.Neg(x) if kind.is_floating else raw.Sub(constant(-1, "Const", kind), x)
+    if kind.is_floating or kind in (int32, int64):
+        return raw.Neg(x)
+    return raw.Sub(constant(kind.max if kind.is_unsigned else -1, "Const", kind), x)
 
 
-def _last(x: Tensor, axis: int, rank: int | None) -> tuple[Tensor, Any]:
-    """`x` with `axis` last, and what puts it back."""
-    if axis == -1 or (rank is not None and axis + 1 == rank):
-        return x, lambda result: result
+def _swapped(axis: int, rank: int | None, count: Tensor) -> Tensor:
+    """The order of dimensions in which `axis` and the last have changed places."""
     if rank is not None:
-        order = list(range(rank))
+        order = np.arange(rank, dtype=np.int32)
         order[axis], order[-1] = order[-1], order[axis]
-        perm: Any = np.array(order, np.int32)
-    else:
-        count = raw.Rank(x)
-        at = raw.Add(count, axis) if axis < 0 else axis
-        steps = raw.Range(0, count, 1)
-        end = raw.Sub(count, 1)
-        perm = raw.Add(
-            steps, raw.Add(_where(steps, at, raw.Sub(end, at)), _where(steps, end, raw.Sub(at, end)))
-        )
-    return transpose(x, perm), lambda result: transpose(result, perm)
-
-
-def _where(steps: Tensor, place: Any, value: Tensor) -> Tensor:
-    return raw.Mul(raw.Cast(raw.Equal(steps, place), DstT=int32), value)
+        return constant(order, "transposition")
+    at: Any = axis if axis >= 0 else axis + count
+    before = range_(at)
+    last = count - 1
+    between = range_(at + 1, count - 1)
+    return concat([before, [last], between, [at]], axis=0)
 
 
 @public("repeat")

@@ -483,8 +483,8 @@ def assert_scalar(tensor: Any, name: str | None = None, message: str | None = No
     Raises:
       ValueError: it is not known to be a scalar.
     """
-    with name_scope(name, "assert_scalar", [tensor]):
-        tensor = convert_to_tensor(tensor)
+    with name_scope(name, "assert_scalar", [tensor]) as scope:
+        tensor = convert_to_tensor(tensor, name=scope)
         shape = tensor.get_shape()
         if shape.ndims != 0:
             raise ValueError(f"{message or ''}Expected scalar shape for {tensor.name}, saw shape: {shape}.")

@@ -13,6 +13,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.contributed.distributions.counts": "Binomial Geometric NegativeBinomial Poisson",
         "millrace.contributed.distributions.diffeomixture": "VectorDiffeomixture",
         "millrace.contributed.distributions.functions": "SeedStream auto_correlation fill_triangular fill_triangular_inverse matrix_diag_transform normal_conjugates_known_scale_posterior normal_conjugates_known_scale_predictive percentile reduce_weighted_logsumexp tridiag",
+        "millrace.contributed.distributions.heads": "estimator_head_distribution_regression",
         "millrace.contributed.distributions.kumaraswamy": "Kumaraswamy",
         "millrace.contributed.distributions.mixed": "ExpRelaxedOneHotCategorical MixtureSameFamily OneHotCategorical QuantizedDistribution RelaxedBernoulli RelaxedOneHotCategorical",
         "millrace.contributed.distributions.mixture": "Mixture",

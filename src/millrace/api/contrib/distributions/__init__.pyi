@@ -20,6 +20,7 @@ from millrace.contributed.distributions.functions import normal_conjugates_known
 from millrace.contributed.distributions.functions import percentile as percentile
 from millrace.contributed.distributions.functions import reduce_weighted_logsumexp as reduce_weighted_logsumexp
 from millrace.contributed.distributions.functions import tridiag as tridiag
+from millrace.contributed.distributions.heads import estimator_head_distribution_regression as estimator_head_distribution_regression
 from millrace.contributed.distributions.kumaraswamy import Kumaraswamy as Kumaraswamy
 from millrace.contributed.distributions.mixed import ExpRelaxedOneHotCategorical as ExpRelaxedOneHotCategorical
 from millrace.contributed.distributions.mixed import MixtureSameFamily as MixtureSameFamily
@@ -152,6 +153,7 @@ __all__ = [
     "assign_moving_mean_variance",
     "auto_correlation",
     "bijectors",
+    "estimator_head_distribution_regression",
     "fill_triangular",
     "fill_triangular_inverse",
     "kl_divergence",

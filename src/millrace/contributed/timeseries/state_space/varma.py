@@ -87,11 +87,11 @@ class VARMA(StateSpaceModel):
         )
 
     def get_observation_model(self, times: Any) -> Any:
-        """The newest values are seen."""
+        """The newest values are seen; where the moving average is the longer part, with the newest noise."""
         del times
-        width = self.num_features
-        return pad(
-            eye(width, dtype=self.dtype),
-            [[0, 0], [0, width * (self.state_num_blocks - 1)]],
-            name="observation_model",
-        )
+        seen = eye(self.num_features, dtype=self.dtype)
+        rest = self.state_dimension - self.num_features
+        newest = pad(seen, [[0, 0], [0, rest]], name="observation_model")
+        if self.ar_order == self.state_num_blocks:
+            return newest
+        return newest + pad(seen, [[0, 0], [rest, 0]])

@@ -310,6 +310,6 @@ def _target_shape(endpoint: Endpoint) -> Any:
 def _class_weights(given: Any, names: list[str]) -> list[Any]:
     if given is None:
         return [None] * len(names)
-    if len(names) == 1 and isinstance(given, dict) and names[0] not in given:
-        return [given]
+    if len(names) == 1 and not (isinstance(given, dict) and names[0] in given):
+        return given if isinstance(given, list) and len(given) == 1 else [given]
     return data.standardize_weights_by_output(given, names, "class_weight")

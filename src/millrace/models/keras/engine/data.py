@@ -190,7 +190,7 @@ def weights_of(y: Any, sample_weight: Any, class_weight: Any, mode: str | None) 
     if sample_weight is not None and not is_symbolic(sample_weight) and not is_symbolic(y):
         _check_weights(np.asarray(sample_weight), y)
     found = None
-    if class_weight:
+    if isinstance(class_weight, dict) and class_weight:
         found = _class_weights(y, class_weight)
     if found is not None and sample_weight is not None:
         return found * sample_weight
