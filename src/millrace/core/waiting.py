@@ -32,7 +32,7 @@ class Cancellation:
 
     def __init__(self, parent: Cancellation | None = None) -> None:
         self._parent = parent
-        self._own = False
+        self._since: float | None = None
         self.functions: Any = None  # what starts the functions of datasets in the session
         self._lock = threading.Lock()
         self._waiting: list[threading.Condition] = []
@@ -45,11 +45,16 @@ class Cancellation:
     @property
     def cancelled(self) -> bool:
         """True once the waits have been called off."""
-        return self._own or (self._parent is not None and self._parent.cancelled)
+        return self.since is not None
+
+    @property
+    def since(self) -> float | None:
+        """When, in `time.monotonic`, the waits were called off; None while they go on."""
+        return self._since if self._since is not None or self._parent is None else self._parent.since
 
     def cancel(self) -> None:
         """Wakes all who wait; those who would wait later fail at once."""
-        self._own = True
+        self._since = time.monotonic()
         with self._lock:
             waiting = list(self._waiting)
         for condition in waiting:

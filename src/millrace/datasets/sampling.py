@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from millrace.building import convert, raw
+from millrace.building.static import constant_value
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.datasets import nesting
@@ -154,7 +155,12 @@ def rejection_resample(
             both = initials.map(lambda found: _acceptance(found, target))
             accepts, odds_of = both.map(lambda a, _: a), both.map(lambda _, b: b)
         filtered = _filtered(dataset, accepts, initials, classes, seed)
+        untouched = None if initial_dist is None else _static_chance(initial, target)
+        if untouched == 0:
+            return filtered
         original = Dataset.zip((classes, dataset))
+        if untouched == 1:
+            return original
         chances = odds_of.map(lambda p: raw.Pack([p, 1.0 - p]))
         return sample_from_datasets([original, filtered], chances, seed)
 
@@ -176,6 +182,15 @@ def _acceptance(initial: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     most = raw.Max(ratio, convert.to_tensor([0], dtypes.int32, "Const"))
     least = raw.Min(ratio, convert.to_tensor([0], dtypes.int32, "Const"))
     return (ratio - least) / (most - least), least
+
+
+def _static_chance(initial: Tensor, target: Tensor) -> float | None:
+    """The probability to take an element without asking, where it is known before the run."""
+    now, wanted = constant_value(initial), constant_value(target)
+    if now is None or wanted is None:
+        return None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.min(wanted / now))
 
 
 def _estimated(classes: Any, count: int, group: int = 32) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -240,6 +240,14 @@ class Through(Stage):
     def __init__(self, dataset: Dataset, run: Run) -> None:
         self.run = run
         self.input = run.begin(dataset.sources[0], bare=dataset.passes)
+
+    def sought(self) -> Iterator[Element]:
+        """The input's elements, for a stage that may pass over any number of them: closing the session ends
+        it.
+        """
+        while (element := self.input.next()) is not None:
+            self.run.look()
+            yield element
 
     def save(self) -> Any:
         return {"input": self.input.save()}

@@ -33,9 +33,6 @@ from millrace.opkit.datasets.threads import Line, Pool
 
 AUTOTUNE = -1
 _BLOCK = 16  # elements that a thread takes at once: to take one by itself costs as much as a short call
-_LOOKING = (
-    256  # elements after which a filter, which may hold none of them, looks whether the session is closed
-)
 _BLOCK_BYTES = 4 << 20  # that the results of a block may hold
 
 
@@ -351,13 +348,8 @@ class _Filtered(Calling):
     __slots__ = ()
 
     def next(self) -> Element | None:
-        while True:
-            element = self.input.next()
-            if element is None:
-                return None
+        for element in self.sought():
             self.count += 1
-            if not self.count % _LOOKING:
-                self.run.look()
             try:
                 (held,) = self.call(*element)
             except Exception as error:
@@ -365,6 +357,7 @@ class _Filtered(Calling):
                 return None
             if held:
                 return element
+        return None
 
 
 class FilterByLast(Dataset):
@@ -381,12 +374,10 @@ class _FilteredByLast(Through):
     __slots__ = ()
 
     def next(self) -> Element | None:
-        while True:
-            element = self.input.next()
-            if element is None:
-                return None
+        for element in self.sought():
             if element[-1]:
                 return tuple(element[:-1])
+        return None
 
 
 class TakeWhile(Filter):

@@ -4,6 +4,7 @@ unique, ...
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -94,12 +95,12 @@ class _Skipped(Through):
     def next(self) -> Element | None:
         if self._left < 0:
             return None
-        while self._left:
-            if self.input.next() is None:
-                self._left = 0
-                return None
-            self._left -= 1
-            self.run.look()
+        if self._left:
+            for _ in itertools.islice(self.sought(), self._left):
+                self._left -= 1
+        if self._left:
+            self._left = 0
+            return None
         return self.input.next()
 
     def save(self) -> Any:
@@ -323,16 +324,13 @@ class _Unique(Through):
         self._seen: set[Any] = set()
 
     def next(self) -> Element | None:
-        while True:
-            element = self.input.next()
-            if element is None:
-                return None
+        for element in self.sought():
             array = np.asarray(element[0])
             key = (array.shape, tuple(array.reshape(-1)) if array.dtype.kind == "O" else array.tobytes())
             if key not in self._seen:
                 self._seen.add(key)
                 return element
-            self.run.look()
+        return None
 
 
 class IgnoreErrors(Dataset):
@@ -375,10 +373,11 @@ class Directed(Dataset):
 
 
 class _Directed(Stage):
-    __slots__ = ("_dataset", "_open", "_selector", "_stages")
+    __slots__ = ("_dataset", "_open", "_run", "_selector", "_stages")
 
     def __init__(self, dataset: Directed, run: Run) -> None:
         self._dataset = dataset
+        self._run = run
         self._selector = run.begin(dataset.sources[0])
         self._stages = [run.begin(source) for source in dataset.sources[1:]]
         self._open = [True] * len(self._stages)
@@ -401,6 +400,7 @@ class _Directed(Stage):
                 if self._dataset.stops:
                     return None
                 self._open[i] = False
+            self._run.look()  # the choice may fall on what has ended for ever
         return None
 
     def save(self) -> Any:

@@ -7,17 +7,18 @@ daemons, and all end when the session is closed.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from millrace.core import errors
-from millrace.core.waiting import limited, wait_until
+from millrace.core.waiting import Cancellation, limited, wait_until
 from millrace.opkit.datasets.base import Element, Run, Stage, error_of, state_of
 
-_PATIENCE = 2.0  # seconds that closing waits for a thread to end
+_PATIENCE = 2.0  # seconds that closing waits for threads to end
 
 
 class _Buffer:
@@ -79,10 +80,15 @@ class _Buffer:
             self.changed.notify_all()
 
 
-def _end(thread: threading.Thread) -> None:
-    """Waits for a thread that was told to end; one that is about to start ends by itself."""
-    if thread.ident is not None and thread is not threading.current_thread():
-        thread.join(_PATIENCE)
+def _end(threads: Iterable[threading.Thread], cancellation: Cancellation) -> None:
+    """Waits for threads that were told to end; one that is about to start ends by itself.
+
+    When a session is closed, all its pipelines' threads together get the time that else those of a stage get.
+    """
+    until = (cancellation.since or time.monotonic()) + _PATIENCE
+    for thread in threads:
+        if thread.ident is not None and thread is not threading.current_thread():
+            thread.join(max(until - time.monotonic(), 0))
 
 
 class _Filling(threading.Thread):
@@ -146,7 +152,7 @@ class Background(Stage):
         if thread is None:
             self.input.close()
         else:
-            _end(thread)
+            _end([thread], buffer.cancellation)
 
     def __del__(self) -> None:
         self._buffer.stop()
@@ -251,8 +257,7 @@ class Pool:
     def close(self) -> None:
         """Ends the threads."""
         self.stop()
-        for thread in self._threads:
-            _end(thread)
+        _end(self._threads, self._cancellation)
 
 
 class Line:
@@ -373,5 +378,4 @@ class Line:
     def close(self) -> None:
         """Ends the threads."""
         self.stop()
-        for thread in self._threads:
-            _end(thread)
+        _end(self._threads, self._cancellation)
