@@ -1,6 +1,7 @@
 """`import tensorflow` under the hook, and `millrace run`."""
 
 import importlib
+import os
 import subprocess
 import sys
 
@@ -248,6 +249,24 @@ def test_enable_and_disable(monkeypatch, tmp_path):
     environment.disable()
     assert not environment.is_enabled()
     assert "not in force" in environment.disable()
+
+
+def test_run_says_which_one_answers_beside_a_real_one(tmp_path):
+    installed = tmp_path / "packages" / "tensorflow-2.21.0.dist-info"
+    installed.mkdir(parents=True)
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: tensorflow\nVersion: 2.21.0\n")
+    script = tmp_path / "script.py"
+    script.write_text("import tensorflow as tf\nprint(tf.__version__)\n")
+    path = os.pathsep.join([str(installed.parent), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-m", "millrace", "run", str(script)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        check=True,
+    )
+    assert done.stdout == "1.15.5\n"
+    assert "gives millrace here, not tensorflow 2.21.0" in done.stderr
 
 
 @pytest.mark.parametrize(

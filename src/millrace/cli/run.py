@@ -74,6 +74,9 @@ def run_program(
         print(f"millrace run: {error}", file=sys.stderr)
         return 2
     environment.inherit(choice)
+    real = environment.real_tensorflow()
+    if real:
+        print(f"millrace run: `import tensorflow` gives millrace here, not {real}", file=sys.stderr)
     return run_module(program, arguments) if module else run_script(program, arguments)
 
 

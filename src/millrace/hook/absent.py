@@ -63,17 +63,58 @@ _NEWER = {
 @cache
 def known_names() -> dict[str, str]:
     """The public names of TensorFlow 1.15, relative to `tf`, with their kinds."""
+    return _listed("names.txt")
+
+
+@cache
+def later_names() -> dict[str, str]:
+    """The public names that came with TensorFlow 2, relative to `tf`: "2.0", or "2" for a later release."""
+    return _listed("later.txt")
+
+
+def _listed(file: str) -> dict[str, str]:
+    """Names relative to `tf`, with what their list says of them."""
     found: dict[str, str] = {}
-    space = kind = ""
-    for line in (
-        importlib.resources.files("millrace.hook").joinpath("names.txt").read_text("utf-8").splitlines()
-    ):
+    space = said = ""
+    for line in importlib.resources.files("millrace.hook").joinpath(file).read_text("utf-8").splitlines():
         if line.startswith("["):
-            space, _, kind = line.strip("[]").rpartition(" ")
+            space, _, said = line.strip("[]").rpartition(" ")
             space = f"{space}.".removeprefix("tf.")
         elif not line.startswith("#") and space != "raw operations.":
-            found.update(dict.fromkeys((space + name for name in line.split()), kind))
+            found.update(dict.fromkeys((space + name for name in line.split()), said))
     return found
+
+
+def _belongs_to_2(full: str) -> str | None:
+    """Since when TensorFlow 2 has a name, and what is near it here; None where it is not one of its names."""
+    if full not in _NEWER and full not in later_names():
+        return None
+    since = {"2.0": " (since 2.0)", "2": " (since a release after 2.0)"}.get(later_names().get(full, ""), "")
+    instead = _NEWER.get(full)
+    if instead:
+        return f"it belongs to TensorFlow 2{since}; in TensorFlow 1: {instead}"
+    near = _same_leaf(full)
+    return f"it belongs to TensorFlow 2{since}" + (f"; near it here: tf.{near}" if near else "")
+
+
+def _same_leaf(full: str) -> str | None:
+    """A name that is here, ends as `full` does and stands in the same namespaces, but for `experimental`."""
+    *spaces, leaf = full.split(".")
+    asked = set(spaces) - {"experimental"}
+    ends = [known for known in known_names() if known.rpartition(".")[2] == leaf]
+    near = [k for k in ends if asked and asked == set(k.split(".")[:-1]) - {"experimental", "contrib"}]
+    near.sort(key=lambda known: (known.startswith("contrib."), len(known)))
+    return next(filter(_is_here, near), None)
+
+
+def _is_here(name: str) -> bool:
+    found = importlib.import_module("millrace.api")
+    try:
+        for part in name.split("."):
+            found = getattr(found, part)
+    except AttributeError:
+        return False
+    return True
 
 
 def error(path: str, name: str, stands_for: str | None = None) -> AttributeError:
@@ -95,9 +136,8 @@ def error(path: str, name: str, stands_for: str | None = None) -> AttributeError
         said += f": TensorFlow 1.15 has {shown}, millrace does not yet"
     elif full in RENAMED:
         said += f": TensorFlow 1.0 renamed it tf.{RENAMED[full]}"
-    elif full in _NEWER:
-        instead = _NEWER[full]
-        said += ": it belongs to TensorFlow 2" + (f"; in TensorFlow 1: {instead}" if instead else "")
+    elif (later := _belongs_to_2(full)) is not None:
+        said += f": {later}"
     else:
         near = difflib.get_close_matches(name, _offered(path), 1, 0.75)
         said += f". Did you mean {near[0]!r}?" if near else ""
@@ -121,6 +161,8 @@ def module_error(root: str, path: str) -> ModuleNotFoundError:
         said += f": {why}"
     elif path in known_names() or _is_prefix(path):
         said += ": TensorFlow 1.15 has it, millrace does not yet"
+    elif (later := _belongs_to_2(path)) is not None:
+        said += f": {later}"
     else:
         parent, _, leaf = path.rpartition(".")
         try:
