@@ -64,7 +64,7 @@ def test_rewiring(parts):
 
 
 def test_a_tensor_taken_inside_and_outside_is_both(parts):
-    _, _, c, e, f = parts
+    _, _, c, e, _ = parts
     inputs, outputs, within = ge.compute_boundary_ts([c.op, e.op])
     assert _names(inputs) == ["a:0", "b:0"]
     assert (_names(outputs), _names(within)) == (["s/e:0"], ["s/c:0"])
@@ -76,7 +76,7 @@ def test_a_tensor_taken_inside_and_outside_is_both(parts):
 def test_stand_ins_of_a_copy_are_in_its_scope(parts):
     _, _, _, e, _ = parts
     made, _ = ge.copy(ge.sgv(e.op), dst_scope="z")
-    assert _names(made.inputs) == ["z/geph__c_0:0", "z/geph__a_0:0"]
+    assert _names(made.ops[0].inputs) == ["z/geph__c_0:0", "z/geph__a_0:0"]
 
 
 def test_parts_taken_out(parts):
