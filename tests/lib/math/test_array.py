@@ -148,3 +148,16 @@ def test_the_norm_of_nothing():
     clipped, norm = tf.clip_by_global_norm([None, None], 1.0)
     with tf.Session() as session:
         assert clipped == [None, None] and session.run(norm) == 0.0
+
+
+def test_names_inside_scopes():
+    with tf.Graph().as_default():
+        found = tf.nn.embedding_lookup(np.ones([2, 2]), [1])
+        assert found.op.inputs[0].op.inputs[0].op.name == "embedding_lookup/params_0"
+        assert tf.nn.in_top_k([[0.1, 0.9]], [1], 1, name="hit").op.name == "hit/hit"
+        assert tf.layers.flatten(tf.ones([1, 2, 3]), name="").op.name == "flatten/Reshape"
+
+
+def test_moments_over_everything():
+    with tf.Session() as session:
+        assert session.run(tf.nn.moments(tf.constant([[1.0, 3.0]]), None)) == (2.0, 1.0)

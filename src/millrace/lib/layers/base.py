@@ -96,7 +96,8 @@ class Layer(layer.Layer):
         self, trainable: bool = True, name: str | None = None, dtype: Any = None, **kwargs: Any
     ) -> None:
         self._reuse = kwargs.pop("_reuse", None)
-        scope = kwargs.pop("_scope", None)
+        name = name or None  # TensorFlow takes an empty name for none
+        scope = kwargs.pop("_scope", None) or None
         self._scope: Any = None
         self._current_scope: Any = None
         super().__init__(trainable=trainable, name=name, dtype=dtype, **kwargs)
