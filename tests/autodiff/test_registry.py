@@ -42,3 +42,18 @@ def test_the_type_of_an_entry_is_replaced_in_place():
     restored = tf.gradients(tf.square(x), x)[0]
     with tf.Session() as sess:
         assert [v.tolist() for v in sess.run([replaced, restored])] == [[9.0, 9.0], [2.0, 4.0]]
+
+
+def test_a_gradient_that_tensorflow_has_not_gives_way_to_that_of_a_program():
+    with pytest.raises(KeyError, match="two gradients"):
+        tf.RegisterGradient("Relu")(lambda op, dy: dy)
+    try:
+        tf.RegisterGradient("SegmentProd")(lambda op, dy: [tf.fill([4], 7.0), None])
+        with pytest.raises(KeyError, match="two gradients"):
+            tf.RegisterGradient("SegmentProd")(lambda op, dy: dy)
+        x = tf.constant([1.0, 2.0, 3.0, 4.0])
+        (gradient,) = tf.gradients(tf.segment_prod(x, [0, 0, 1, 1]), [x])
+        with tf.Session() as session:
+            assert session.run(gradient).tolist() == [7.0] * 4
+    finally:
+        del ops._gradient_registry._registry["SegmentProd"]

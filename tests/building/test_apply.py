@@ -192,3 +192,8 @@ def test_a_conversion_may_not_change_the_graph():
         raw.Sub(x, Foreign())
     with other.as_default():
         assert raw.Sub(x, 1.0).graph is x.graph
+
+
+def test_numbers_of_attributes_may_come_from_a_division():
+    image, kernel = tf.ones([1, 4, 4, 1]), tf.ones([2, 2, 1, 1])
+    assert tf.nn.conv2d(image, kernel, [1, 4 / 2, np.float32(2.5), 1], "SAME").shape == [1, 2, 2, 1]

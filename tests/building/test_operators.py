@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import operator
 from typing import Any
 
@@ -171,3 +172,27 @@ def test_what_is_no_tensor_answers_by_its_reflected_operator() -> None:
         x + _Factors()
     with pytest.raises(TypeError):  # lists multiply, but not by tensors
         x * [object()]
+
+
+def test_the_size_of_complex128_is_float64():
+    size = abs(tf.constant([3.0 + 4.0j]))
+    assert size.dtype == tf.float64
+    with tf.Session() as session:
+        assert session.run(size).tolist() == [5.0]
+
+
+def test_a_tensor_times_a_sparse_tensor():
+    sparse = tf.SparseTensor([[0, 1], [1, 0]], [2.0, 3.0], [2, 2])
+    product = tf.constant([[1.0, 10.0], [100.0, 1000.0]]) * sparse
+    assert product.values.op.name == "mul"
+    with tf.Session() as session:
+        assert session.run(product).values.tolist() == [20.0, 300.0]
+    with pytest.raises(TypeError, match="unsupported operand"):
+        2.0 * sparse
+
+
+def test_a_tensor_is_neither_a_bool_nor_a_list():
+    refused = importlib.import_module("millrace.python.framework.errors_impl").OperatorNotAllowedInGraphError
+    for use in (bool, list):
+        with pytest.raises(refused):
+            use(tf.constant([1.0]))

@@ -145,3 +145,13 @@ def test_tables_are_saved(tmp_path):
         saver.restore(sess, path)
         assert sess.run(table.lookup(tf.constant(["a", "b", "c"]))).tolist() == [1, 2, -1]
     assert [name for name, _ in tf.train.list_variables(path)] == ["words-keys", "words-values"]
+
+
+def test_vocabularies_have_rows_or_columns():
+    with pytest.raises(ValueError, match="0 and 1. Provided axis: 2"):
+        tf.train.VocabInfo("new", 3, 0, "old", axis=2)
+
+
+def test_warm_start_without_variables_still_needs_a_checkpoint(tmp_path):
+    with pytest.raises(tf.errors.NotFoundError):
+        tf.train.warm_start(str(tmp_path / "none"))

@@ -661,6 +661,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "uint8_ref": "millrace.core.dtypes:uint8_ref",
         "variant_ref": "millrace.core.dtypes:variant_ref",
     },
+    "python.framework.errors_impl": {
+        "OperatorNotAllowedInGraphError": "millrace.core.errors:OperatorNotAllowedInGraphError",
+    },
     "python.framework.function": {
         "Defun": "millrace.lib.variables.graph_functions:Defun",
         "_DefinedFunction": "millrace.lib.variables.graph_functions:DefinedFunction",

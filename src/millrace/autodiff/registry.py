@@ -22,12 +22,12 @@ def _register(name: str, function: Any) -> None:
     taken = name in _registered
     if not taken:
         try:
-            taken = lookup(name).grad is not None
+            taken = lookup(name).grad is not None and name not in WITHOUT_GRADIENT | _ONLY_HERE
         except KeyError:
             taken = False
     if taken:
         raise KeyError(f"Registering two gradients with name {name!r}! It is registered already")
-    _registered[name] = function
+    _gradient_registry._registry[name] = {"type": function}
 
 
 @public("RegisterGradient")
@@ -83,6 +83,25 @@ WITHOUT_GRADIENT = frozenset((
     "UniqueWithCounts", "UniqueWithCountsV2", "UnwrapDatasetVariant",
 ))
 """Types of which TensorFlow knows no gradient, where others are known to have none."""
+
+_ONLY_HERE = frozenset((
+    "AdjustContrast", "AdjustContrastv2", "AdjustHue", "AdjustSaturation", "BatchCholesky", "BatchFFT",
+    "BatchFFT2D", "BatchFFT3D", "BatchIFFT", "BatchIFFT2D", "BatchIFFT3D", "BatchMatrixBandPart",
+    "BatchMatrixDeterminant", "BatchMatrixDiag", "BatchMatrixDiagPart", "BatchMatrixInverse",
+    "BatchMatrixSetDiag", "BatchMatrixSolve", "BatchMatrixSolveLs", "BatchMatrixTriangularSolve",
+    "BatchNormWithGlobalNormalizationGrad", "BatchSelfAdjointEigV2", "BatchSvd", "Bincount",
+    "ClipByValue", "Conv3DBackpropFilter", "Conv3DBackpropInput", "CropAndResizeGradImage",
+    "DebugGradientIdentity", "DeepCopy", "Einsum", "FakeQuantWithMinMaxArgsGradient",
+    "FakeQuantWithMinMaxVarsGradient", "FakeQuantWithMinMaxVarsPerChannelGradient", "GRUBlockCell",
+    "IRFFT3D", "LRNGrad", "LSTMBlockCell", "Lu", "MatrixExponential", "MaxPoolGradGradV2",
+    "MaxPoolGradGradWithArgmax", "MaxPoolGradWithArgmax", "Mod", "RFFT3D", "ResizeArea",
+    "ResizeBicubicGrad", "ResizeBilinearGrad", "ResizeNearestNeighborGrad", "ResourceScatterMax",
+    "ResourceScatterMin", "ResourceScatterUpdate", "ScaleAndTranslateGrad", "ScatterMax", "ScatterMin",
+    "ScatterUpdate", "SegmentProd", "Snapshot", "SoftsignGrad", "SparseFillEmptyRowsGrad",
+    "SparseReduceMax", "SparseReduceSumSparse", "SparseSegmentMeanGrad", "SparseSegmentSqrtNGrad",
+    "SparseSliceGrad", "SparseSplit", "TensorStridedSliceUpdate", "TileGrad", "TruncateMod", "While",
+))
+"""Types that have a gradient here and none in TensorFlow 1.15, where programs register their own."""
 # fmt: on
 
 

@@ -135,7 +135,9 @@ def _invert(x: Tensor) -> Tensor:
 
 
 def _abs(x: Tensor) -> Tensor:
-    return raw.ComplexAbs(x, name="Abs") if x.dtype.is_complex else raw.Abs(x, name="Abs")
+    if x.dtype.is_complex:
+        return raw.ComplexAbs(x, Tout=x.dtype.real_dtype, name="Abs")
+    return raw.Abs(x, name="Abs")
 
 
 def _getitem(tensor: Any, key: Any) -> Tensor:

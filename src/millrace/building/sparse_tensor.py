@@ -153,6 +153,9 @@ class SparseTensor(CompositeTensor):
             parts = self._indices, self._values, self._dense_shape
             return self._with_values(raw.SparseDenseCwiseMul(*parts, y, name=scope))
 
+    def __rmul__(self, y: Any) -> SparseTensor:
+        return self * y if isinstance(y, Tensor) else NotImplemented
+
     def __truediv__(self, y: Any) -> SparseTensor:
         with name_scope(None, "truediv", [self._values, y]) as scope:
             y = convert_to_tensor(y, dtype=self.dtype.base_dtype, name="y")

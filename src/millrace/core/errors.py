@@ -511,6 +511,11 @@ class raise_exception_on_not_ok_status:  # noqa: N801 - TensorFlow's name
             raise cls(None, None, status.message)  # type: ignore[call-arg]
 
 
+@public("python.framework.errors_impl.OperatorNotAllowedInGraphError")
+class OperatorNotAllowedInGraphError(TypeError):
+    """A tensor was used as a Python bool or iterated over while the graph is built."""
+
+
 def refusal(message: str) -> InvalidArgumentError:
     """The error of a kernel that refuses its data; the runtime adds which operation it was, and where from.
 

@@ -76,9 +76,10 @@ def _as_int(value: Any) -> int:
         raise TypeError("a bool is not an integer")
     if hasattr(value, "value") and hasattr(value, "is_compatible_with"):  # a Dimension
         value = value.value
-    return operator.index(value)
+    return int(value) if isinstance(value, _FLOATS) else operator.index(value)
 
 
+_FLOATS: tuple[type, ...] = (float, np.floating)  # old programs divide: strides=[1, k / 2, k / 2, 1]
 _TRUTHS: tuple[type, ...] = (bool, np.bool_, int)
 _DTYPE_SETS: tuple[type, ...] = (frozenset,)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from millrace.core import dtypes, late, shapes
+from millrace.core.errors import OperatorNotAllowedInGraphError
 from millrace.graph import defaults
 from millrace.graph.inside import TensorInside
 
@@ -168,7 +169,7 @@ class Tensor(TensorInside):
         return self is other
 
     def __iter__(self) -> Any:
-        raise TypeError(
+        raise OperatorNotAllowedInGraphError(
             f"Tensor '{self.name}' cannot be iterated over while the graph is built: its values do not "
             "exist yet; use tf.unstack, tf.map_fn or tf.while_loop"
         )
@@ -177,7 +178,7 @@ class Tensor(TensorInside):
         raise TypeError(f"Tensor '{self.name}' has no len(); use its .shape or tf.shape(tensor)")
 
     def __bool__(self) -> bool:
-        raise TypeError(
+        raise OperatorNotAllowedInGraphError(
             f"Tensor '{self.name}' used as a Python bool while the graph is built: its value does not exist "
             "yet; write `if t is not None:` to test for presence, tf.cond to choose by value"
         )

@@ -262,10 +262,13 @@ def _shape_of(value: Any) -> Any:
 
 
 def _by_device(saveables: Sequence[SaveableObject]) -> list[tuple[str, list[SaveableObject]]]:
-    """The devices in the order of their names, with what is on each."""
+    """The devices in the order of their names, with what is on each.
+
+    A part of a variable with a handle counts as being where its read puts the value, on the CPU.
+    """
     found: dict[str, list[SaveableObject]] = {}
     for saveable in saveables:
-        owners = {spec.device for spec in saveable.specs}
+        owners = {spec.tensor.device for spec in saveable.specs}
         if len(owners) > 1:
             raise ValueError(
                 f"All tensors of saveable {saveable.name} must be on the same device. Received: {owners}"

@@ -37,7 +37,7 @@ def write_collection(
         if _fill(made, name, items, export_scope, left_out):
             meta.collection_def[name].CopyFrom(made)
     except (TypeError, ValueError, AttributeError) as error:
-        _logger.warning("The collection %s is not exported: %s", name, error)
+        _logger.warning("Issue encountered when serializing %s.\nIt is not exported: %s", name, error)
 
 
 def _fill(made: Any, name: str, items: list[Any], export_scope: str | None, left_out: set[str]) -> bool:

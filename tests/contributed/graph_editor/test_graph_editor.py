@@ -49,18 +49,34 @@ def test_rewiring(parts):
     a, b, c, e, f = parts
     z = tf.constant(5.0, name="z")
     assert ge.reroute_ts(z, b) == 1 and _value(e) == 6
-    assert ge.swap_ts(a, z, can_modify=[c.op]) == 2
-    assert _names(c.op.inputs) == ["z:0", "a:0"] and _value(e) == 6
+    assert ge.swap_ts(a, z, can_modify=[c.op]) == 3  # who takes both takes the second twice, as in 1.15
+    assert _names(c.op.inputs) == ["z:0", "z:0"] and _value(e) == 10
     with pytest.raises(ValueError, match="different sizes: 1 != 2"):
         ge.reroute_ts([a], [b, c])
     with pytest.raises(ValueError, match="not compatible"):
         ge.reroute_ts(tf.constant(1), b)
-    assert _names(c.op.inputs) == ["z:0", "a:0"]
+    assert _names(c.op.inputs) == ["z:0", "z:0"]
     ge.add_control_inputs(f.op, z.op)
     assert f.op.control_inputs == [z.op]
     ge.remove_control_inputs(f.op, z.op)
     with pytest.raises(ValueError, match="not a control_input"):
         ge.remove_control_inputs(f.op, z.op)
+
+
+def test_a_tensor_taken_inside_and_outside_is_both(parts):
+    _, _, c, e, _ = parts
+    inputs, outputs, within = ge.compute_boundary_ts([c.op, e.op])
+    assert _names(inputs) == ["a:0", "b:0"]
+    assert (_names(outputs), _names(within)) == (["s/e:0"], ["s/c:0"])
+    tf.identity(c, name="g")
+    _, outputs, within = ge.compute_boundary_ts([c.op, e.op])
+    assert (_names(outputs), _names(within)) == (["s/c:0", "s/e:0"], ["s/c:0"])
+
+
+def test_stand_ins_of_a_copy_are_in_its_scope(parts):
+    _, _, _, e, _ = parts
+    made, _ = ge.copy(ge.sgv(e.op), dst_scope="z")
+    assert _names(made.ops[0].inputs) == ["z/geph__c_0:0", "z/geph__a_0:0"]
 
 
 def test_parts_taken_out(parts):

@@ -215,3 +215,10 @@ def test_variables_are_spread():
     place = training.GreedyLoadBalancingStrategy(2, training.byte_size_load_fn)
     assert [int(place(tf.Variable(tf.zeros([k])).op)) for k in (4, 2, 2, 8)] == [0, 1, 1, 0]
     assert training.RandomStrategy(3, seed=1)(None) in (0, 1, 2)
+
+
+def test_synchronized_replicas_need_gradients():
+    optimizer = tf.train.SyncReplicasOptimizer(tf.train.GradientDescentOptimizer(0.1), 1)
+    for none in ([], None):
+        with pytest.raises(ValueError, match="at least one variable"):
+            optimizer.apply_gradients(none)

@@ -256,3 +256,12 @@ def test_batch_normalization_says_what_is_undefined():
         tf.layers.batch_normalization(tf.placeholder(tf.float32, [2, None]))
     with pytest.raises(ValueError, match="undefined rank"):
         tf.layers.batch_normalization(tf.placeholder(tf.float32))
+
+
+def test_initializers_by_their_names_of_keras():
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        tf.layers.dense(tf.ones([1, 2]), 3, kernel_initializer="ones", bias_initializer="zeros", name="a")
+        tf.layers.conv2d(tf.ones([1, 4, 4, 1]), 2, 2, kernel_initializer="he_normal", name="b")
+        session.run(tf.global_variables_initializer())
+        assert session.run(graph.get_tensor_by_name("a/kernel:0")).tolist() == [[1.0] * 3] * 2
+        assert graph.get_operation_by_name("b/kernel/Initializer/truncated_normal/TruncatedNormal")

@@ -120,3 +120,44 @@ def test_a_function_of_a_sparse_tensor_has_the_second_name():
     sparse = tf.SparseTensor([[0, 1]], [4.0], [2, 2])
     assert tf.sqrt(sparse).values.op.name == "Sqrt_1"
     assert tf.abs(sparse, name="size").values.op.name == "size_1"
+
+
+def test_names_of_what_is_converted():
+    with tf.Graph().as_default() as graph:
+        tf.transpose([[1.0]], name=None)
+        tf.where([True], name="where")
+        tf.trace([[1.0]])
+        tf.one_hot([0], 3, on_value=2.0)
+        names = [op.name for op in graph.get_operations()]
+    assert names == [
+        *("transpose/a", "transpose/perm", "transpose"),
+        *("where/condition", "where"),
+        *("Trace/x", "Trace/diag_part", "Trace/reduction_indices", "Trace"),
+        *(
+            "one_hot/Const",
+            "one_hot/off_value",
+            "one_hot/indices",
+            "one_hot/depth",
+            "one_hot/on_value",
+            "one_hot",
+        ),
+    ]
+
+
+def test_the_norm_of_nothing():
+    clipped, norm = tf.clip_by_global_norm([None, None], 1.0)
+    with tf.Session() as session:
+        assert clipped == [None, None] and session.run(norm) == 0.0
+
+
+def test_names_inside_scopes():
+    with tf.Graph().as_default():
+        found = tf.nn.embedding_lookup(np.ones([2, 2]), [1])
+        assert found.op.inputs[0].op.inputs[0].op.name == "embedding_lookup/params_0"
+        assert tf.nn.in_top_k([[0.1, 0.9]], [1], 1, name="hit").op.name == "hit/hit"
+        assert tf.layers.flatten(tf.ones([1, 2, 3]), name="").op.name == "flatten/Reshape"
+
+
+def test_moments_over_everything():
+    with tf.Session() as session:
+        assert session.run(tf.nn.moments(tf.constant([[1.0, 3.0]]), None)) == (2.0, 1.0)

@@ -186,3 +186,9 @@ def test_a_static_network_with_lengths_leaves_ended_steps_out():
         sess.run(tf.global_variables_initializer())
         slope = sess.run(gradient)
     assert not slope[0].any() and slope[1].any()
+
+
+def test_states_leave_the_loop_under_the_names_of_1_15():
+    with tf.Graph().as_default():
+        _, state = tf.nn.dynamic_rnn(tf.nn.rnn_cell.GRUCell(2), tf.ones([1, 3, 2]), dtype=tf.float32)
+        assert state.name == "rnn/while/Exit_3:0"  # after the counter's, the time's and the outputs'

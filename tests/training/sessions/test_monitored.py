@@ -337,3 +337,8 @@ def test_session_managers(tmp_path):
         manager.wait_for_session("", max_wait_secs=0.02)
     with pytest.raises(ValueError, match="local_init_op"):
         tf.train.SessionManager(ready_for_local_init_op=ready)
+
+
+def test_profiler_hook_needs_steps_or_seconds():
+    with pytest.raises(ValueError, match="every_secs"):
+        tf.train.ProfilerHook()

@@ -300,7 +300,7 @@ class MixtureSameFamily(Distribution):
       validate_args, allow_nan_stats, name: as for `Distribution`.
 
     Raises:
-      ValueError: the numbers of components differ.
+      ValueError: the numbers of components differ, or the components are not chosen by integers.
     """
 
     def __init__(
@@ -314,6 +314,11 @@ class MixtureSameFamily(Distribution):
         given = dict(locals())
         with name_scope(name) as scope:
             self._mixture, self._components = mixture_distribution, components_distribution
+            if not mixture_distribution.dtype.is_integer:
+                raise ValueError(
+                    "mixture_distribution must be over integers. "
+                    f"Received: dtype {mixture_distribution.dtype.name}"
+                )
             chosen = mixture_distribution.logits.shape[-1].value
             there = components_distribution.batch_shape[-1].value
             if chosen is not None and there is not None and chosen != there:

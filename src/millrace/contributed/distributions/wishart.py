@@ -170,7 +170,7 @@ def _parameters(df: Any, scale: Any) -> tuple[Tensor, Tensor]:
         if not x.dtype.is_floating:
             raise TypeError(f"{name} must be floating. Received: {x.dtype.name}")
     if df.dtype.base_dtype != scale.dtype.base_dtype:
-        raise TypeError(f"df and scale must have one dtype. Received: {df.dtype.name}, {scale.dtype.name}")
+        raise ValueError(f"df and scale must have one dtype. Received: {df.dtype.name}, {scale.dtype.name}")
     return df, scale
 
 

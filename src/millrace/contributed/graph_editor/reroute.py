@@ -54,19 +54,13 @@ def _rewired(ts0: Any, ts1: Any, both: bool, can_modify: Any, cannot_modify: Any
         if t0 is not t1:
             ours = _movable(t0.consumers(), can, cannot) if both else []
             plan.append((t0, t1, ours, _movable(t1.consumers(), can, cannot)))
-    count = 0
-    for t0, t1, ours, theirs in plan:
-        wanted = [(op, i) for op in ours for i, t in enumerate(op.inputs) if t is t0]
-        count += _moved(t1, t0, theirs)
-        for op, i in wanted:
-            op._update_input(i, t1)
-        count += len(wanted)
-    return count
+    # one after the other, as in TensorFlow: who took both tensors of a swap takes the second twice
+    return sum(_moved(t1, t0, theirs) + _moved(t0, t1, ours) for t0, t1, ours, theirs in plan)
 
 
 @public("contrib.graph_editor.swap_ts", "contrib.graph_editor.reroute.swap_ts")
 def swap_ts(ts0: Any, ts1: Any, can_modify: Any = None, cannot_modify: Any = None) -> int:
-    """Exchanges who takes `ts0` and who takes `ts1`, pair by pair.
+    """Exchanges who takes `ts0` and who takes `ts1`, pair by pair; who takes both takes that of `ts1` twice.
 
     Args:
       ts0, ts1: as many tensors, of dtypes and shapes that fit.

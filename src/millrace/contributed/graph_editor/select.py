@@ -137,9 +137,9 @@ def get_ops_ios(
 
 @public("contrib.graph_editor.compute_boundary_ts", "contrib.graph_editor.select.compute_boundary_ts")
 def compute_boundary_ts(ops: Any) -> Boundary:
-    """The tensors that come into a set of operations, that leave it, and that do neither.
+    """The tensors that come into a set of operations, that leave it, and that it takes of its own.
 
-    A tensor that is taken inside and outside leaves it; so does one that nobody takes.
+    A tensor that is taken inside and outside is both of the latter; one that nobody takes leaves.
     """
     ops = make_list_of_op(ops)
     inside = set(ops)
@@ -150,8 +150,10 @@ def compute_boundary_ts(ops: Any) -> Boundary:
         concatenate_unique(inputs, [t for t in op.inputs if t.op not in inside])
         for t in op.outputs:
             consumers = t.consumers()
-            kept = bool(consumers) and all(c in inside for c in consumers)
-            concatenate_unique(within if kept else outputs, [t])
+            if any(c in inside for c in consumers):
+                concatenate_unique(within, [t])
+            if not consumers or any(c not in inside for c in consumers):
+                concatenate_unique(outputs, [t])
     return inputs, outputs, within
 
 

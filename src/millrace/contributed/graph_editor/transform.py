@@ -19,9 +19,9 @@ from millrace.graph.tensor import Tensor
     "contrib.graph_editor.transform.replace_t_with_placeholder_handler",
 )
 def replace_t_with_placeholder_handler(info: Any, t: Tensor) -> Tensor:
-    """A placeholder in the new graph for a tensor of the old one."""
+    """A placeholder in the new graph and scope for a tensor of the old one."""
     with info.graph_.as_default():
-        return lists.make_placeholder_from_tensor(t, scope=lists.scope_dirname(t.op.name))
+        return lists.make_placeholder_from_tensor(t, scope=info.scope_)
 
 
 @public(

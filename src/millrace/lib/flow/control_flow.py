@@ -431,6 +431,7 @@ def limited_loop(
         if isinstance(limit, int):
             get_default_graph().count(1)
             of_the_limit = 3
+        get_default_graph().unique_name("Exit")  # that of TensorFlow's counter
         return Loop(test, step, variables, None, back_prop, parallel, of_the_limit).build()
 
 

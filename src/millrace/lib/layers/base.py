@@ -12,6 +12,7 @@ from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.lib.layers import layer, settings
+from millrace.lib.variables import keras_initializers
 from millrace.lib.variables.kinds import VariableAggregation, VariableSynchronization
 from millrace.lib.variables.scope import VariableScope, get_variable, get_variable_scope, variable_scope
 
@@ -60,6 +61,11 @@ def called(layer: type[Layer], given: dict[str, Any], **at_call: Any) -> Any:
     return layer(**settings, _reuse=reuse, _scope=settings["name"])(inputs, **at_call)
 
 
+def _by_name(initializer: Any) -> Any:
+    """The initializer that a name of Keras stands for; another initializer itself."""
+    return keras_initializers.get(initializer) if isinstance(initializer, str) else initializer
+
+
 def _reserve_own_name(scope: VariableScope) -> None:
     """Takes the name of a layer's scope inside that scope, in small letters: entering the scope takes it once
     more, and to TensorFlow, whose names differ without regard to case, both are one: `Dropout/dropout_1`.
@@ -90,7 +96,8 @@ class Layer(layer.Layer):
         self, trainable: bool = True, name: str | None = None, dtype: Any = None, **kwargs: Any
     ) -> None:
         self._reuse = kwargs.pop("_reuse", None)
-        scope = kwargs.pop("_scope", None)
+        name = name or None  # TensorFlow takes an empty name for none
+        scope = kwargs.pop("_scope", None) or None
         self._scope: Any = None
         self._current_scope: Any = None
         super().__init__(trainable=trainable, name=name, dtype=dtype, **kwargs)
@@ -156,7 +163,7 @@ class Layer(layer.Layer):
                 name or "",
                 shape=shape,
                 dtype=dtypes.as_dtype(dtype or self._dtype or dtypes.float32),
-                initializer=initializer,
+                initializer=_by_name(initializer),
                 regularizer=_under(f"{scope.original_name_scope}{name}/Regularizer/", regularizer),
                 trainable=trainable and self.trainable,
                 constraint=constraint,

@@ -181,7 +181,7 @@ def _like(t: Any, values: Tensor) -> Any:
 
 
 @public("global_norm", "linalg.global_norm")
-def global_norm(t_list: Any, name: str | None = None) -> Tensor | None:
+def global_norm(t_list: Any, name: str | None = None) -> Tensor:
     """The Euclidean norm of several tensors taken as one vector.
 
     Args:
@@ -189,7 +189,7 @@ def global_norm(t_list: Any, name: str | None = None) -> Tensor | None:
       name: op name; default "global_norm".
 
     Returns:
-      A scalar; None where every element is None.
+      A scalar; 0 where every element is None.
 
     Raises:
       TypeError: `t_list` is not a list.
@@ -199,9 +199,7 @@ def global_norm(t_list: Any, name: str | None = None) -> Tensor | None:
     with name_scope(name, "global_norm", [_values(t) for t in t_list if isinstance(_values(t), Tensor)]):
         values = [to_tensor(_values(t), name=f"t_{i}") for i, t in enumerate(t_list) if t is not None]
         halves = [raw.L2Loss(v) for v in values]
-        if not halves:
-            return None
-        stacked = raw.Pack(halves, name="stack")
+        stacked = raw.Pack(halves, name="stack") if halves else to_tensor([], dtypes.float32, "stack")
         total = raw.Sum(stacked, reduction_axes(stacked, None))
         return raw.Sqrt(raw.Mul(total, _scalar(2.0, total.dtype), name="mul"), name="global_norm")
 
@@ -234,8 +232,6 @@ def clip_by_global_norm(
         raise TypeError(f"clip_by_global_norm: t_list must be a list. Received: {t_list!r}")
     if use_norm is None:
         use_norm = global_norm(t_list, name)
-    if use_norm is None:
-        return list(t_list), None
     tensors = [_values(t) for t in t_list if isinstance(_values(t), Tensor)]
     with name_scope(name, "clip_by_global_norm", [*tensors, clip_norm]) as scope:
         use_norm = to_tensor(use_norm)
@@ -243,8 +239,8 @@ def clip_by_global_norm(
         scale = raw.Minimum(one, _division(_scalar(1.0, use_norm.dtype.base_dtype), clip_norm))
         scale = clip_norm * scale
         # A norm that is infinite or NaN makes all results NaN, rather than some of them zero.
-        nan = _scalar(float("nan"), use_norm.dtype.base_dtype)
-        scale = raw.Select(raw.IsFinite(use_norm), scale, nan)
+        finite = raw.IsFinite(use_norm)
+        scale = raw.Select(finite, scale, _scalar(float("nan"), use_norm.dtype.base_dtype))
         result = []
         for i, t in enumerate(t_list):
             if t is None:

@@ -256,8 +256,8 @@ def reduce_logsumexp(
     """
     axis = renamed(axis, reduction_indices, "axis", "reduction_indices")
     keepdims = _kept(keepdims, keep_dims)
-    with name_scope(name, "ReduceLogSumExp", [input_tensor]):
-        x = convert_to_tensor(input_tensor, name="input_tensor")
+    x = convert_to_tensor(input_tensor)
+    with name_scope(name, "ReduceLogSumExp", [x]):
         largest = raw.Max(x, axes_of(x, axis), keep_dims=True)
         # An infinite largest element must not turn into inf - inf.
         finite = raw.Select(raw.IsFinite(largest), largest, zeros_like(largest))

@@ -294,6 +294,12 @@ def _interpolated(tp: Any, fp: Any, fn: Any) -> Tensor:
     return reduce_sum(pieces, name="interpolate_pr_auc")
 
 
+_TRAPEZOIDS = (
+    "Trapezoidal rule is known to produce incorrect PR-AUCs; "
+    'please switch to "careful_interpolation" instead.'
+)
+
+
 @public("metrics.auc")
 def auc(
     labels: Any,
@@ -345,10 +351,10 @@ def auc(
             height = _HEIGHTS.get(summation_method)
             if height is None:
                 raise ValueError(f"auc: invalid summation_method. Received: {summation_method}")
+            if curve == "PR" and summation_method == "trapezoidal":
+                _log.warning(_TRAPEZOIDS)
             return reduce_sum(raw.Mul(x[:-1] - x[1:], height(y[:-1], y[1:])), name=name)
 
-        if curve == "PR" and summation_method == "trapezoidal":
-            _log.warning("auc: trapezoids overestimate the area under a PR curve; use careful_interpolation")
         pair = area(**values, name="value"), area(**updates, name="update_op")
         return registered(*pair, metrics_collections, updates_collections)
 

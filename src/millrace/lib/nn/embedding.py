@@ -43,9 +43,14 @@ def _parts(params: Any) -> list[Any]:
         params = [params]
     if not params:
         raise ValueError("embedding_lookup: the table must have at least one part. Received: an empty list")
+    return list(params)
+
+
+def _converted(parts: list[Any]) -> list[Any]:
+    """The parts as tensors, but for variables: of those only some rows are read."""
     return [
-        p if hasattr(p, "sparse_read") or isinstance(p, Tensor) else to_tensor(p, name="params")
-        for p in params
+        p if hasattr(p, "sparse_read") or isinstance(p, Tensor) else to_tensor(p, name=f"params_{i}")
+        for i, p in enumerate(parts)
     ]
 
 
@@ -103,6 +108,7 @@ def embedding_lookup(
     """
     parts = _parts(params)
     with name_scope(name, "embedding_lookup", [*parts, ids]) as scope:
+        parts = _converted(parts)
         if len(parts) == 1:
             with colocate_with(getattr(parts[0], "op", None) or to_tensor(parts[0]).op):
                 ids = to_tensor(ids, name="ids")
@@ -198,6 +204,7 @@ def embedding_lookup_sparse(
         _check_sparse("embedding_lookup_sparse", sp_weights=sp_weights)
     parts = _parts(params)
     with name_scope(name, "embedding_lookup_sparse", [*parts, sp_ids.values]) as scope:
+        parts = _converted(parts)
         example, ids = sp_ids.indices[:, 0], sp_ids.values
         if example.dtype.base_dtype is not int32:
             example = raw.Cast(example, DstT=int32)

@@ -73,7 +73,7 @@ def _axis_list(axes: Any) -> list[int]:
         if value is None:
             raise ValueError(f"moments: the axes must be known while building. Received: {axes}")
         axes = value
-    return [int(a) for a in np.asarray(axes).reshape(-1)]
+    return [] if axes is None else [int(a) for a in np.asarray(axes).reshape(-1)]
 
 
 @public("nn.weighted_moments")

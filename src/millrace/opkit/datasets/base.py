@@ -77,20 +77,29 @@ class Run:
         self._beginning = threading.local()
         self._serial = itertools.count()
 
-    def begin(self, dataset: Dataset, place: Place | None = None, bare: bool = False) -> Stage:
+    def begin(
+        self,
+        dataset: Dataset,
+        place: Place | None = None,
+        bare: bool = False,
+        scope: Place | None = None,
+    ) -> Stage:
         """`dataset` at work, at its beginning.
 
         Args:
           dataset: what begins.
           place: where it stands in the pipeline; default: the next place below what is beginning.
           bare: whether string scalars may come as their bytes.
+          scope: of the stage whose function made the dataset; default: that of what is beginning.
         """
         around = getattr(self._beginning, "at", None)
+        if scope is None and around is not None:
+            scope = around[2]
         if place is None:
             place = (next(self._serial),) if around is None else (*around[0], around[1])
             if around is not None:
                 around[1] += 1
-        self._beginning.at = [place, 0]
+        self._beginning.at = [place, 0, scope]
         try:
             stage = dataset.start(self)
         finally:
@@ -117,6 +126,13 @@ class Run:
         """The place in the pipeline of the stage that is beginning."""
         return self._beginning.at[0]
 
+    def scope(self) -> Place | None:
+        """The place of the stage that is beginning, or, where a function made its dataset, of the stage of
+        the pipeline itself whose function that was; None while nothing begins.
+        """
+        at = getattr(self._beginning, "at", None)
+        return at and (at[2] or at[0])
+
     def elements(self, dataset: Dataset) -> Generator[Element, None, None]:
         """All elements of `dataset`; closing the generator ends its threads."""
         stage = self.begin(dataset)
@@ -130,14 +146,15 @@ class Run:
     def start(self, function: Any, captured: Sequence[Any], rows: int = 0) -> Callable[..., Sequence[Any]]:
         """A Python function of the explicit arguments of `function`.
 
-        What its random operations remember lasts as long as the iterator, however often it is started.
+        What its random operations remember lasts as long as the iterator, however often it is started, and
+        belongs to its scope: two branches of a pipeline draw the same numbers, as in TensorFlow.
 
         Args:
           function: to be called for each element.
           captured: the values of what it captured.
           rows: of the batches for which somebody else does the last of it; 0 where nobody does.
         """
-        return self.functions.start(function, captured, self._states, rows)
+        return self.functions.start(function, captured, self._states.setdefault(self.scope(), {}), rows)
 
 
 class Dataset:
@@ -297,11 +314,12 @@ class _Boxed(Stage):
 class Calling(Through):
     """A stage that calls a function for each element, and says at which one it failed."""
 
-    __slots__ = ("call", "count", "dataset")
+    __slots__ = ("call", "count", "dataset", "scope")
 
     def __init__(self, dataset: Any, run: Run) -> None:
         super().__init__(dataset, run)
         self.dataset = dataset
+        self.scope = run.scope()
         self.call = run.start(dataset.function, dataset.captured, dataset.batches)
         self.count = 0
 

@@ -37,11 +37,12 @@ class GroupByWindow(Dataset):
 class _Keyed(Through):
     """A stage that gives elements keys."""
 
-    __slots__ = ("calls", "count", "dataset")
+    __slots__ = ("calls", "count", "dataset", "scope")
 
     def __init__(self, dataset: Any, run: Run, functions: tuple[str, ...]) -> None:
         super().__init__(dataset, run)
         self.dataset = dataset
+        self.scope = run.scope()
         self.calls = [
             run.start(dataset.attrs[name], captured)
             for name, captured in zip(functions, dataset.captured, strict=True)
@@ -121,7 +122,7 @@ class _Windows(_Keyed):
     def _open(self, key: int, elements: list[Element]) -> None:
         self._key = (key, elements)
         window = InMemory(self.dataset, elements)
-        self._reduced = started(self.called(1, self._typed(key), window), self.run)
+        self._reduced = started(self.called(1, self._typed(key), window), self)
 
     def save(self) -> Any:
         reduced = None if self._reduced is None else [*self._key, self._reduced.save()]

@@ -55,12 +55,13 @@ class ParallelInterleave(Interleave):
         self.threads = calls > 1
 
 
-def opened(results: Any, run: Run, threads: bool, ahead: int = _AHEAD) -> Stage:
-    """The dataset that a function returned, at work; in a thread of its own where `threads`, and where
-    that pays.
+def opened(results: Any, interleaved: Calling, threads: bool, ahead: int = _AHEAD) -> Stage:
+    """The dataset that a function of `interleaved` returned, at work; in a thread of its own where `threads`,
+    and where that pays.
     """
+    run = interleaved.run
     dataset = returned(results, run)
-    stage = run.begin(dataset, bare=True)
+    stage = run.begin(dataset, bare=True, scope=interleaved.scope)
     if threads and dataset.slow(run):
         return Background(stage, ahead, run, f"interleave '{dataset.op.name}'")
     return stage
@@ -119,7 +120,7 @@ class _Interleaved(Calling):
             return False
         self.count += 1
         try:
-            self._open[self._at] = opened(self.call(*argument), self.run, self.dataset.threads)
+            self._open[self._at] = opened(self.call(*argument), self, self.dataset.threads)
         except Exception as error:
             self.failed(error)
             self._ended = True
@@ -140,7 +141,7 @@ class _Interleaved(Calling):
         for i, saved in enumerate(state["inner"]):
             if saved is not None:
                 self._arguments[i] = argument = tuple(saved["of"])
-                self._open[i] = stage = opened(self.call(*argument), self.run, self.dataset.threads)
+                self._open[i] = stage = opened(self.call(*argument), self, self.dataset.threads)
                 stage.restore(saved["stage"])
 
     def close(self) -> None:
@@ -208,7 +209,7 @@ class _Working(Calling):
             return None
 
     def _opened(self, argument: Element) -> _Opened:
-        return argument, opened(self.call(*argument), self.run, True, self.dataset.buffer)
+        return argument, opened(self.call(*argument), self, True, self.dataset.buffer)
 
     def _start(self) -> None:
         self._started = True

@@ -502,7 +502,7 @@ class _FlatMapped(Calling):
             self._current = None
 
     def _begun(self, argument: Element) -> Stage:
-        return started(self.call(*argument), self.run, (*self._at, self.count), bare=True)
+        return started(self.call(*argument), self, (*self._at, self.count), bare=True)
 
     def fill(self, elements: list[Element], count: int) -> None:
         """Adds the next elements until there are `count`, fewer at the end."""
@@ -533,9 +533,9 @@ class _FlatMapped(Calling):
         super().close()
 
 
-def started(results: Any, run: Run, place: Place | None = None, bare: bool = False) -> Stage:
-    """The dataset that a function returned, at work at `place`."""
-    return run.begin(returned(results, run), place, bare)
+def started(results: Any, stage: Any, place: Place | None = None, bare: bool = False) -> Stage:
+    """The dataset that a function of `stage` returned, at work at `place`."""
+    return stage.run.begin(returned(results, stage.run), place, bare, stage.scope)
 
 
 def returned(results: Any, run: Run) -> Dataset:

@@ -176,28 +176,22 @@ def one_hot(
     """
     with get_default_graph().name_scope(name or "one_hot") as scope:
         chosen = None if dtype is None else dtypes.as_dtype(dtype)
-        for value in (on_value, off_value):
-            if value is not None:
-                to_tensor(value)  # TensorFlow looks at their dtypes, which leaves them in the graph
-        if on_value is None is off_value:
-            on_value = to_tensor(1, chosen or float32, "on_value")
-            off_value = to_tensor(0, chosen or float32, "off_value")
-        indices, depth = to_tensor(indices, name="indices"), to_tensor(depth, int32, "depth")
-        if on_value is not None:
-            on_value = to_tensor(on_value, name="on_value")
-        if off_value is not None:
-            off_value = to_tensor(off_value, name="off_value")
-        given = next((v.dtype.base_dtype for v in (on_value, off_value) if v is not None), None)
-        chosen = chosen or given or float32
         for value, what in ((on_value, "on_value"), (off_value, "off_value")):
-            if value is not None and value.dtype.base_dtype is not chosen:
-                raise TypeError(
-                    f"one_hot: {what} must have dtype {chosen.name}. Received: {value.dtype.name}"
-                )
+            if value is None:
+                continue
+            found = to_tensor(value).dtype.base_dtype  # looked at alone: the operation converts it again
+            if found is not (chosen := chosen or found):
+                raise TypeError(f"one_hot: {what} must have dtype {chosen.name}. Received: {found.name}")
+        chosen = chosen or float32
         if on_value is None:
             on_value = to_tensor(1, chosen, "on_value")
         if off_value is None:
             off_value = to_tensor(0, chosen, "off_value")
+        indices, depth = to_tensor(indices, name="indices"), to_tensor(depth, int32, "depth")
+        on_value, off_value = (
+            to_tensor(on_value, chosen, "on_value"),
+            to_tensor(off_value, chosen, "off_value"),
+        )
         return apply(
             OneHot, indices, depth, on_value, off_value, axis=-1 if axis is None else axis, name=scope
         )

@@ -356,13 +356,13 @@ def transpose(a: Any, perm: Any = None, name: str = "transpose", conjugate: bool
        [2 5]
        [3 6]]
     """
-    with get_default_graph().name_scope(name) as scope:
+    with get_default_graph().name_scope(name or "transpose") as scope:
         if not isinstance(a, Tensor):
-            a = to_tensor(a, name="a" if conjugate else "x")
+            a = to_tensor(a, name="a" if conjugate or perm is None else "x")
         opdef = ConjugateTranspose if conjugate and a.dtype.is_complex else Transpose
         if perm is not None:
             return apply(opdef, a, perm, name=scope)
-        perm = reversing_perm(a) if a.dims is None else np.arange(len(a.dims), dtype=np.int32)[::-1]
+        perm = np.arange(len(a.dims), dtype=np.int32)[::-1] if a.dims else reversing_perm(a)
         return apply(opdef, a, perm, name=scope)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from millrace.building import raw
+from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.core import shapes
 from millrace.core.dtypes import ALL, REAL
@@ -104,4 +105,5 @@ def trace(x: Any, name: str | None = None) -> Tensor:
       `[...]`, the dtype of `x`.
     """
     with name_scope(name, "Trace", [x]) as scope:
+        x = convert_to_tensor(x, name="x")
         return raw.Sum(raw.MatrixDiagPart(x, name="diag_part"), [-1], name=scope)

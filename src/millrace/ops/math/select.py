@@ -14,6 +14,7 @@ from millrace.core import dtypes, errors, shapes
 from millrace.core.dtypes import ALL, FLOATING, NUMERIC, QUANTIZED, float32, float64
 from millrace.core.errors import refusal
 from millrace.core.public import public
+from millrace.graph.defaults import get_default_graph
 from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules import shape_rules
@@ -193,8 +194,9 @@ def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None)
        [2]]
     """
     if x is None and y is None:
-        condition = convert_to_tensor(condition, preferred_dtype=dtypes.bool_, name="condition")
-        return raw.Where(condition, name=name)
+        with get_default_graph().name_scope(name or "Where") as scope:
+            condition = convert_to_tensor(condition, preferred_dtype=dtypes.bool_, name="condition")
+            return raw.Where(condition, name=scope)
     if x is None or y is None:
         raise ValueError(f"where: x and y must both be given or both be left out. Received: x={x!r}, y={y!r}")
     return apply(Select, condition, x, y, name=name)

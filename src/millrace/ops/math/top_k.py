@@ -222,7 +222,7 @@ def in_top_k(predictions: Any, targets: Any, k: Any, name: str | None = None) ->
       [ True False]
     """
     with get_default_graph().name_scope(name or "in_top_k"):
-        return raw.InTopKV2(predictions, targets, k)
+        return raw.InTopKV2(predictions, targets, k, name=name)
 
 
 @public("contrib.nn.nth_element")

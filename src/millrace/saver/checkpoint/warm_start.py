@@ -14,26 +14,13 @@ from millrace.lib.platform.log import get_logger
 from millrace.lib.variables.store import PartitionInfo
 from millrace.lib.variables.variable import Variable
 from millrace.saver.checkpoint.initialize import init_from_checkpoint
-from millrace.saver.checkpoint.reader import checkpoint_in
+from millrace.saver.checkpoint.reader import checkpoint_in, load_checkpoint
 from millrace.saver.checkpoint.remap import load_and_remap_matrix_initializer
 
 _logger = get_logger()
 
 
-@public("train.VocabInfo", "estimator.VocabInfo")
-class VocabInfo(NamedTuple):
-    """The vocabularies of a variable in the model that is begun, and in the one it begins with.
-
-    Attributes:
-      new_vocab: a file with a word on each line.
-      new_vocab_size: how many of its lines count.
-      num_oov_buckets: rows behind these, for other words.
-      old_vocab: the file of the older model.
-      old_vocab_size: how many of its lines count; -1 for all.
-      backup_initializer: makes the values of words that are new; default, zeros.
-      axis: 0 where rows stand for words, 1 where columns do.
-    """
-
+class _VocabFields(NamedTuple):
     new_vocab: str
     new_vocab_size: int
     num_oov_buckets: int
@@ -41,6 +28,51 @@ class VocabInfo(NamedTuple):
     old_vocab_size: int = -1
     backup_initializer: Callable[..., Any] | None = None
     axis: int = 0
+
+
+@public("train.VocabInfo", "estimator.VocabInfo")
+class VocabInfo(_VocabFields):
+    """The vocabularies of a variable in the model that is begun, and in the one it begins with.
+
+    Args:
+      new_vocab: a file with a word on each line.
+      new_vocab_size: how many of its lines count.
+      num_oov_buckets: rows behind these, for other words.
+      old_vocab: the file of the older model.
+      old_vocab_size: how many of its lines count; -1 for all.
+      backup_initializer: makes the values of words that are new; default, zeros.
+      axis: 0 where rows stand for words, 1 where columns do.
+
+    Raises:
+      ValueError: `axis` is another.
+    """
+
+    __slots__ = ()
+
+    def __new__(  # noqa: D102 - the class says it
+        cls,
+        new_vocab: str,
+        new_vocab_size: int,
+        num_oov_buckets: int,
+        old_vocab: str,
+        old_vocab_size: int = -1,
+        backup_initializer: Callable[..., Any] | None = None,
+        axis: int = 0,
+    ) -> VocabInfo:
+        if axis not in (0, 1):
+            raise ValueError(
+                f"The only supported values for the axis argument are 0 and 1. Provided axis: {axis}"
+            )
+        return super().__new__(
+            cls,
+            new_vocab,
+            new_vocab_size,
+            num_oov_buckets,
+            old_vocab,
+            old_vocab_size,
+            backup_initializer,
+            axis,
+        )
 
 
 @public("train.warm_start")
@@ -66,6 +98,7 @@ def warm_start(
     earlier = var_name_to_prev_var_name or {}
     _logger.info("Warm-starting from: %s", ckpt_to_initialize_from)
     path = checkpoint_in(ckpt_to_initialize_from)
+    load_checkpoint(path)
     used: set[str] = set()
     for name, parts in _grouped(vars_to_warm_start).items():
         if name in vocabularies:
@@ -124,8 +157,6 @@ def _begin_with_vocabulary(parts: list[Variable], vocabulary: VocabInfo, path: s
         info = part._get_save_slice_info()
         where = None if info is None else PartitionInfo(info.full_shape, info.var_offset)
         by_row = vocabulary.axis == 0
-        if vocabulary.axis not in (0, 1):
-            raise ValueError(f"warm_start: the axis of a vocabulary is 0 or 1. Received: {vocabulary.axis}")
         other: Any = shape[1] if by_row else (shape[0] if info is None else info.full_shape[0])
         files = {
             f"old_{'row' if by_row else 'col'}_vocab_file": vocabulary.old_vocab,

@@ -19,7 +19,7 @@ from millrace.lib.math.reductions import reduce_sum
 from millrace.ops.array.concat import concat
 from millrace.ops.array.fill import zeros_like
 from millrace.ops.array.gather import gather
-from millrace.ops.array.reshape import invert_permutation
+from millrace.ops.array.reshape import expand_dims, invert_permutation
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.linalg.diag_band import matrix_diag_part, matrix_set_diag
 from millrace.ops.math.cumulative import cumsum
@@ -96,6 +96,7 @@ def make_scale(
         tril = convert_to_tensor(tril, name="scale_tril")
         extra = None if diag is None else convert_to_tensor(diag)
         if multiplier is not None:
+            multiplier = _for_each(multiplier)
             extra = multiplier if extra is None else extra + multiplier
         if extra is not None:
             tril = matrix_set_diag(tril, matrix_diag_part(tril) + extra)
@@ -103,7 +104,7 @@ def make_scale(
     elif diag is not None:
         diag = convert_to_tensor(diag, name="scale_diag")
         if multiplier is not None:
-            diag = diag + multiplier
+            diag = diag + _for_each(multiplier)
         base = LinearOperatorDiag(
             diag,
             is_non_singular=True,
@@ -123,6 +124,11 @@ def make_scale(
         is_self_adjoint=True,
         is_positive_definite=True,
     )
+
+
+def _for_each(multiplier: Any) -> Tensor:
+    """Multipliers `[...]` as `[..., 1]`: each is for all elements of a vector."""
+    return expand_dims(convert_to_tensor(multiplier, name="scale_identity_multiplier"), -1)
 
 
 def _identity(shift: Any, multiplier: Any, factor: Any) -> Any:
@@ -174,9 +180,15 @@ class Affine(Bijector):
                 multiplier = scale_identity_multiplier
                 self._scale: Any = None if multiplier is None else convert_to_tensor(multiplier)
             else:
+                multiplier = scale_identity_multiplier
+                if multiplier is not None and convert_to_tensor(multiplier).dims:
+                    raise ValueError(
+                        "scale_identity_multiplier must be a scalar beside other parts of the scale. "
+                        f"Received: {multiplier!r}"
+                    )
                 self._scale = make_scale(
                     None,
-                    scale_identity_multiplier,
+                    multiplier,
                     scale_diag,
                     scale_tril,
                     scale_perturb_factor,
