@@ -172,7 +172,8 @@ def make_csv_dataset(
         return dataset.apply(without_errors()) if ignore_errors else dataset
 
     def map_fn(*columns: Any) -> Any:
-        features = OrderedDict(zip(column_names, columns, strict=True))
+        # of a wrong number of defaults the reader tells, at the first line
+        features = OrderedDict(zip(column_names, columns, strict=False))
         if label_name is None:
             return features
         label = features.pop(label_name)

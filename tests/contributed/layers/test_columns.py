@@ -146,3 +146,36 @@ def test_parsing_and_inference():
 def test_refused(make, error):
     with pytest.raises(error):
         make()
+
+
+@pytest.mark.parametrize(
+    "names, buckets", [("sd", [68, 21, 72, 1, 73, 38]), ("de", [12, 63, 7, 2])], ids=["with-sparse", "dense"]
+)
+def test_crosses_leave_dense_features_dense(names, buckets):
+    layers = tf.contrib.layers
+    columns = [layers.sparse_column_with_hash_bucket(name, 5) for name in names]
+    features = {
+        "s": tf.SparseTensor([[0, 0], [1, 0], [1, 1]], ["a", "b", "zz"], [2, 2]),
+        "d": tf.constant([["a", "q"], ["b", "r"]]),
+        "e": tf.constant([["x"], [""]]),
+    }
+    cross = layers.crossed_column(columns, 97)
+    made = layers.transform_features(features, [cross])[cross]
+    with tf.Session() as sess:
+        assert sess.run(made.values).tolist() == buckets
+
+
+def test_linear_models_say_what_they_do_not_take():
+    layers = tf.contrib.layers
+    letters = layers.sparse_column_with_hash_bucket("s", 5)
+    features = {"s": tf.constant([["a"]])}
+    for column, error in (
+        (layers.embedding_column(letters, 2), ValueError),
+        (layers.one_hot_column(letters), NotImplementedError),
+    ):
+        for build in (
+            layers.weighted_sum_from_feature_columns,
+            layers.joint_weighted_sum_from_feature_columns,
+        ):
+            with pytest.raises(error):
+                build(features, [column], num_outputs=1)

@@ -271,3 +271,17 @@ def test_sessions_place_on_the_cpu_unless_devices_are_left_to_them(case, kind):
         assert tf.constant(1).device == ""
     with tf.Graph().as_default() as graph, case.session(graph=graph, force_gpu=True):
         assert tf.constant(1).device == "/device:GPU:0"
+
+
+def test_a_setup_need_not_call_the_one_it_replaces():
+    class One(tf.test.TestCase):
+        def setUp(self):
+            self.x = 2.0
+
+        def test_it(self):
+            with self.cached_session():
+                self.assertAllEqual(tf.constant(self.x).eval(), 2.0)
+
+    result = unittest.TestResult()
+    One("test_it").run(result)
+    assert (result.errors, result.failures) == ([], [])

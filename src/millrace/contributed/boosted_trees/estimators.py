@@ -73,13 +73,12 @@ class _Model:
                 self.num_quantiles,
                 mode == "train",
             )
-            logits = differences = model.logits
+            differences = None
             if in_pairs:
                 first, second = raw.Split(0, model.logits, num_split=2)
-                logits = differences = first - second
-            trainer = Trainer(
-                model, self.examples_per_layer, self.center_bias, differences if in_pairs else None
-            )
+                differences = first - second
+            trainer = Trainer(model, self.examples_per_layer, self.center_bias, differences)
+        logits = model.logits if differences is None else differences
         if self.logits_modifier_function is not None:
             logits = self.logits_modifier_function(logits, features, mode)
         is_core = hasattr(self.head, "create_estimator_spec")

@@ -233,11 +233,9 @@ class Trainer:
 
     def _nodes(self) -> Tensor:
         """`[batch]` where each example is in the tree that grows; before the first, at its root."""
-        leaves = self._model.leaves
-        rooted = concat([leaves[:, :1] * 0, leaves], axis=1) if leaves.shape[1].value else leaves
         batch = shape_of(self._model.features.any)[0]
-        padded = concat([raw.Fill(stack([batch, 1]), constant(0, int32)), rooted], axis=1)
-        return padded[:, -1]
+        roots = raw.Fill(stack([batch, 1]), constant(0, int32))
+        return concat([roots, self._model.leaves], axis=1)[:, -1]
 
     def _class(self) -> Tensor:
         """The class that the present tree is for."""

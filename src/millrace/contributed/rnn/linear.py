@@ -9,6 +9,7 @@ from millrace.graph.tensor import Tensor
 from millrace.lib.variables.initializers import Constant
 from millrace.lib.variables.scope import get_variable, get_variable_scope, variable_scope
 from millrace.ops.array.concat import concat
+from millrace.ops.array.constant import constant
 from millrace.ops.nn.bias import bias_add
 
 
@@ -61,5 +62,5 @@ class Linear:
     def __call__(self, args: Any) -> Tensor:
         """The map of `args`, which are as many and as deep as those it was made for."""
         args = list(args) if isinstance(args, list | tuple) else [args]
-        product = raw.MatMul(args[0] if len(args) == 1 else concat(args, 1), self._kernel)
+        product = raw.MatMul(args[0] if len(args) == 1 else concat(args, constant(1)), self._kernel)
         return product if self._bias is None else bias_add(product, self._bias)

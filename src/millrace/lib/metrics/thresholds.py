@@ -17,6 +17,7 @@ from millrace.lib.math.reductions import reduce_min, reduce_sum
 from millrace.lib.metrics.inputs import aligned, metric_variable, registered, weights_for
 from millrace.lib.variables.assigning import assign_add
 from millrace.lib.variables.scope import variable_scope
+from millrace.ops.array.concat import stack
 from millrace.ops.array.constant import constant
 from millrace.ops.array.fill import ones_like
 from millrace.ops.math.cast import cast
@@ -60,9 +61,7 @@ def counts_at(
     examples = column.dims[0]  # type: ignore[index]
     if examples is None:
         examples = raw.Shape(column)[0]
-    limits = raw.Tile(
-        raw.ExpandDims(constant(thresholds), [1]), raw.Pack([1, examples], name="stack"), name="Tile"
-    )
+    limits = raw.Tile(raw.ExpandDims(constant(thresholds), [1]), stack([1, examples]), name="Tile")
     over = greater(raw.Tile(raw.Transpose(column, [1, 0], name="transpose"), [number, 1]), limits)
     under = logical_not(over) if {"fn", "tn"} & set(includes) else None
     true = raw.Tile(row, [number, 1])

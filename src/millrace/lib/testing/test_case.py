@@ -196,12 +196,14 @@ class _CheckedThread:
 class TestCase(ArrayAssertions):
     """A test with a fresh default graph, fixed seeds, sessions, and assertions about what they compute."""
 
+    # Of the class, for tests whose setUp does not call this one's.
+    _cached_session: Session | None = None
+    _cached_config: Any = None
+    _temporary = ""
+
     def setUp(self) -> None:
         """Starts from an empty default graph and known seeds."""
         super().setUp()
-        self._cached_session: Session | None = None
-        self._cached_config: Any = None
-        self._temporary = ""
         random.seed(_SEED)
         np.random.seed(_SEED)
         defaults.graph_stack.items.clear()  # also where a test starts while graphs are entered

@@ -229,8 +229,9 @@ def sequence_input_from_feature_columns(
     )  # fmt: skip
 
 
-def _not_linear(column: Any) -> str:
-    return (
+def _not_linear(column: Any) -> Exception:
+    kind = ValueError if isinstance(column, EmbeddingColumn) else NotImplementedError
+    return kind(
         f"Error creating weighted sum for column: {column.name}. {type(column).__name__} is not supported in "
         f"linear models. Please use sparse_column. column: {column}"
     )
@@ -242,13 +243,14 @@ def _linear(
     """One column's share of a linear model's outputs, and its variable.
 
     Raises:
-      ValueError: the column is for deep models.
+      ValueError: the column is an embedding.
+      NotImplementedError: it is for deep models otherwise.
     """
     if isinstance(column, RealValuedColumn):
-        weights = _variable("weight", [column.dimension, num_outputs], ZEROS, trainable, collections)
         numbers = column.numbers(features, 2)
-        if numbers.dims is None or len(numbers.dims) != 2 or numbers.dims[1] != column.dimension:
-            numbers = raw.Reshape(numbers, [-1, column.dimension])
+        width = numbers.dims[1] if numbers.dims is not None and len(numbers.dims) == 2 else None
+        width = column.dimension if width is None else width
+        weights = _variable("weight", [width, num_outputs], ZEROS, trainable, collections)
         return matmul(numbers, weights, name="matmul"), weights
     if isinstance(column, BucketizedColumn):
         ids: Any = column.to_sparse_tensor(features)
@@ -258,7 +260,7 @@ def _linear(
         ids, given = column.id_tensor(features), column.weight_tensor(features)
         combiner, length = column.combiner, column.length
     else:
-        raise ValueError(_not_linear(column))
+        raise _not_linear(column)
     weights = _variable("weights", [length, num_outputs], ZEROS, trainable, collections)
     if isinstance(column, CrossedColumn) and column.ckpt_to_load_from is not None:
         init_from_checkpoint(column.ckpt_to_load_from, {column.tensor_name_in_ckpt: weights})
@@ -349,7 +351,7 @@ def joint_weighted_sum_from_feature_columns(
                     "instead, or bucketize these columns."
                 )
             else:
-                raise ValueError(_not_linear(column))
+                raise _not_linear(column)
             shifted = found.values + convert.to_tensor(total, found.dtype.base_dtype)
             ids.append(SparseTensor(found.indices, shifted, found.dense_shape))
             weighted = weighted or given is not None

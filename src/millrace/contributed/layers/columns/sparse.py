@@ -389,7 +389,9 @@ class CrossedColumn(
         features = []
         for column in self.leaves():
             if isinstance(column, _SparseColumn):
-                features.append(column._checked(columns_to_tensors[column.name]))
+                features.append(
+                    columns_to_tensors[column.name]
+                )  # dense ones stay so: crosses begin with others
                 continue
             if column not in columns_to_tensors:
                 column.insert_transformed_feature(columns_to_tensors)

@@ -74,7 +74,7 @@ class StateSpaceModelConfiguration(namedtuple("StateSpaceModelConfiguration", tu
       use_observation_noise: let observations have noise of their own.
       dtype: of values and variables.
       covariance_prior_fn: the log density of a prior of covariances, of `[n, n]`; None for none.
-      bayesian_prior_weighting: the prior counts once for the whole series; else once for each window.
+      bayesian_prior_weighting: the prior is divided by the length of the series; else by that of a window.
       filtering_postprocessor: a `FilteringStepPostprocessor`, or None.
       trainable_start_state: learn the state before the series.
       exogenous_noise_increases: what is known beside the values may add noise to the state.
@@ -346,13 +346,12 @@ class StateSpaceModel(SequentialTimeSeriesModel):
         return [self.state_transition_noise_covariance]
 
     def _prior_loss(self, times: Any, covariances: list[Any]) -> Any:
-        del times
-        weight: Any = 1.0
-        if self._configuration.bayesian_prior_weighting:
-            if self._input_statistics is None:
-                weight = 1.0
-            else:
-                weight = 1.0 / cast(self._total_observation_count, self.dtype)
+        if not self._configuration.bayesian_prior_weighting:
+            weight: Any = 1.0 / cast(shape(times)[1], self.dtype)
+        elif self._input_statistics is None:
+            weight = 1.0
+        else:
+            weight = 1.0 / cast(self._total_observation_count, self.dtype)
         total: Any = None
         for covariance in covariances:
             prior = self._configuration.covariance_prior_fn(covariance)
