@@ -32,12 +32,35 @@ def test_optimize_loss(optimizer):
 def test_gradients_are_multiplied_and_clipped():
     _, v, step, _ = _values(
         lambda loss, s: tf.contrib.layers.optimize_loss(
-            loss, s, 1.0, "SGD", gradient_multipliers={"v": 10.0}, clip_gradients=1.0,
+            loss, s, 1.0, "SGD", gradient_multipliers={"v:0": 10.0, "v": 7.0}, clip_gradients=1.0,
             increment_global_step=False, summaries=[], learning_rate_decay_fn=lambda r, s: r * 0.5,
         )
     )  # fmt: skip
     np.testing.assert_allclose(v, [3 - 0.3, 4 - 0.4], rtol=1e-6)
     assert step == 0
+
+
+def test_slim_multiplies_by_names_of_operations_in_scopes():
+    _, v, _, _ = _values(
+        lambda loss, _: learning.create_train_op(
+            loss,
+            tf.train.GradientDescentOptimizer(1.0),
+            clip_gradient_norm=1,
+            gradient_multipliers={"v": 0.01},
+        )
+    )
+    np.testing.assert_allclose(v, [3 - 0.06, 4 - 0.08], rtol=1e-6)
+    with tf.Graph().as_default() as graph:
+        v = tf.get_variable("v", initializer=[3.0])
+        tf.train.create_global_step()
+        learning.create_train_op(
+            v[0],
+            tf.train.GradientDescentOptimizer(1.0),
+            clip_gradient_norm=1,
+            gradient_multipliers={"v": 1.0},
+        )
+    scopes = {o.name.split("/")[0] for o in graph.get_operations()}
+    assert {"multiply_grads", "clip_grads"} <= scopes and "mul" not in scopes
 
 
 def test_create_train_op_runs_updates_and_counts():

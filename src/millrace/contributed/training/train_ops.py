@@ -90,15 +90,20 @@ def multiply_gradients(grads_and_vars: Any, gradient_multipliers: dict[Any, Any]
         raise ValueError(
             f"gradient_multipliers is a dictionary with entries. Received: {gradient_multipliers}"
         )
+    return _multiplied(grads_and_vars, gradient_multipliers, lambda variable: variable.op.name)
+
+
+def _multiplied(grads_and_vars: Any, multipliers: dict[Any, Any], name_of: Callable[[Any], str]) -> _Pairs:
+    """The gradients, those of variables multiplied that are there themselves or by their names."""
     found = []
     for gradient, variable in grads_and_vars:
-        key = variable if variable in gradient_multipliers else variable.op.name
-        if key in gradient_multipliers:
+        key = variable if variable in multipliers else name_of(variable)
+        if key in multipliers:
             if gradient is None:
                 raise ValueError(
                     f"a gradient to multiply must not be None. Received: that of {variable.op.name}"
                 )
-            factor = convert.to_tensor(gradient_multipliers[key], _values(gradient).dtype.base_dtype)
+            factor = convert.to_tensor(multipliers[key], _values(gradient).dtype.base_dtype)
             gradient = _with_values(gradient, _values(gradient) * factor)
         found.append((gradient, variable))
     return found
@@ -148,8 +153,12 @@ def create_train_op(
 
     def transformed(pairs: Any) -> Any:
         if gradient_multipliers:
-            pairs = multiply_gradients(pairs, gradient_multipliers)
-        return clip_gradient_norms(pairs, clip_gradient_norm) if clip_gradient_norm > 0 else pairs
+            with name_scope("multiply_grads"):
+                pairs = multiply_gradients(pairs, gradient_multipliers)
+        if clip_gradient_norm <= 0:
+            return pairs
+        with name_scope("clip_grads"):
+            return clip_gradient_norms(pairs, clip_gradient_norm)
 
     return create_train_op_of(
         total_loss,
@@ -246,7 +255,7 @@ def optimize_loss(
       learning_rate: a number, or a scalar tensor; None where the optimizer knows its own.
       optimizer: a name ("SGD", "Adam", ...), an optimizer, its class, or a function that makes one.
       gradient_noise_scale: the deviation of normal noise added to the gradients.
-      gradient_multipliers: scalars by variable or by its name.
+      gradient_multipliers: scalars by variable or by its name, `w:0`.
       clip_gradients: the greatest global length of the gradients, or a function from pairs to pairs.
       learning_rate_decay_fn: a function of the learning rate and the step that returns the rate to use.
       update_ops: operations that run before the loss; default those of UPDATE_OPS.
@@ -285,7 +294,7 @@ def optimize_loss(
         if gradient_noise_scale is not None:
             pairs = _noisy(pairs, gradient_noise_scale)
         if gradient_multipliers is not None:
-            pairs = multiply_gradients(pairs, gradient_multipliers)
+            pairs = _multiplied(pairs, gradient_multipliers, lambda variable: variable.name)
         if "global_gradient_norm" in wanted or "gradient_norm" in wanted:
             scalar("global_norm/gradient_norm", global_norm([g for g, _ in pairs]))
         pairs = _clipped(pairs, clip_gradients)
