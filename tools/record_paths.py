@@ -1,9 +1,10 @@
 """Records TensorFlow 1.15's private modules: which public object each of their names stands for.
 
-    python tools/record_paths.py paths.tsv generated_ops.txt second_version.txt modules.txt contents.txt
+    python tools/record_paths.py paths.tsv generated_ops.txt second_version.txt modules.txt contents.txt homes
 
 What it writes is `src/millrace/hook/paths.tsv`, `generated_ops.txt`, `second_version.txt`,
-`modules.txt` and `contents.txt`. A name is kept where its object is
+`modules.txt`, `contents.txt` and `homes.txt`, from which those names stay out that are not found there in
+millrace (`tests/hook/test_homes.py` tells). A name is kept where its object is
 public under some name; in contrib also the private module has to be its home, take it from a module of
 generated operations, or be one of the modules that gather names. Needs TensorFlow 1.15 and Python 3.7.
 """
@@ -12,6 +13,7 @@ import importlib
 import inspect
 import os
 import sys
+import textwrap
 import types
 import warnings
 
@@ -86,6 +88,9 @@ HOLDERS = (  # whose modules are taken whole, or whose constants programs read
     "contrib.rnn.python contrib.seq2seq.python contrib.layers.python contrib.legacy_seq2seq.python "
     "contrib.framework.python contrib.crf.python contrib.training.python"
 ).split()
+HOMES = """# The modules of TensorFlow 1.15.5's public classes: [module]; names relative to tf.
+# Recorded by tools/record_paths.py.
+"""
 GENERATED = """# TensorFlow 1.15.5's modules of generated operations: [module]; function, type, arguments.
 # The arguments come in this order, then `name`. Facts, recorded by tools/record_paths.py.
 """
@@ -127,7 +132,22 @@ def public_objects(root, skip):
                 found.setdefault(id(value), []).append(inner)
 
     walk(root, "")
+    for name in sorted(public_names()):  # a module that was reached by another name first
+        value = _at(root, name)
+        plain = isinstance(value, (int, float, str, bytes, bool, type(None), types.ModuleType))
+        if not plain and name not in found.setdefault(id(value), []):
+            found[id(value)].append(name)
     return found
+
+
+def _at(root, name):
+    """What a dotted name stands for; None where there is nothing."""
+    for part in name.split("."):
+        try:
+            root = getattr(root, part)
+        except Exception:
+            return None
+    return root
 
 
 def all_modules():
@@ -153,7 +173,7 @@ def shortest(names):
     )
 
 
-def main(paths, generated, second, inner, contents):
+def main(paths, generated, second, inner, contents, homes):
     """Writes the tables."""
     tf = importlib.import_module("tensorflow")
     newer = importlib.import_module("tensorflow.compat.v2")
@@ -198,6 +218,22 @@ def main(paths, generated, second, inner, contents):
             second_version(newer, tf, objects, known, table, adapted)
     record_modules(inner)
     record_contents(contents, modules)
+    record_homes(homes, tf)
+
+
+def record_homes(file, root):
+    """Writes which module each public class names as its own."""
+    found = {}
+    for name in sorted(public_names()):
+        value = _at(root, name)
+        if isinstance(value, type) and value.__module__.startswith("tensorflow"):
+            found.setdefault(value.__module__, []).append(name)
+    with open(file, "w") as out:
+        out.write(HOMES)
+        for module in sorted(found):
+            out.write(
+                "[%s]\n%s\n" % (module, textwrap.fill(" ".join(found[module]), 110, break_long_words=False))
+            )
 
 
 def _word(value):

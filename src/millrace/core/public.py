@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from millrace.core import late
+from millrace.core import homes, late
 
 TYPE_CHECKING = False  # importing `typing` itself takes time that `import millrace` should not
 if TYPE_CHECKING:
@@ -40,7 +40,13 @@ def public(*names: str) -> Callable[[_T], _T]:
     """
     from millrace.core.border import bordered  # not before anything is offered: `inspect` takes its time
 
-    return lambda thing: bordered(thing, names)
+    def offered(thing: _T) -> _T:
+        made = bordered(thing, names)
+        if isinstance(made, type):
+            homes.offer(made, names)
+        return made
+
+    return offered
 
 
 def namespace(

@@ -11,6 +11,8 @@ from importlib import import_module
 from importlib.machinery import ModuleSpec
 
 from millrace.api._namespaces import ALIASES, HIDDEN, NAMESPACES
+from millrace.core import homes
+from millrace.hook.old_homes import home_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -148,6 +150,7 @@ def install(name: str = "tensorflow") -> None:
         sys.meta_path.insert(0, AliasFinder(name))
         if name == "tensorflow":  # what 1.15 is made of, which a few programs import
             sys.meta_path[1:1] = [AliasFinder("tensorflow_core"), EstimatorFinder("tensorflow_estimator")]
+            homes.move_to(home_of)
 
 
 def uninstall(name: str = "tensorflow") -> None:
@@ -156,7 +159,10 @@ def uninstall(name: str = "tensorflow") -> None:
     Args:
       name: the package name given to `install`.
     """
-    roots = {name, "tensorflow_core", "tensorflow_estimator"} if name == "tensorflow" else {name}
+    roots = {name}
+    if name == "tensorflow":
+        roots |= {"tensorflow_core", "tensorflow_estimator"}
+        homes.move_back()
     sys.meta_path[:] = [f for f in sys.meta_path if not (isinstance(f, AliasFinder) and f._root in roots)]
     for module in [m for m in sys.modules if m.partition(".")[0] in roots]:
         if sys.modules[module].__name__.startswith("millrace.api"):

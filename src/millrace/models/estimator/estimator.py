@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from millrace.core import nest
+from millrace.core import homes, nest
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.graph import Graph
@@ -442,7 +442,7 @@ def _check_subclass(kind: type) -> None:
     Raises:
       ValueError: it changes one.
     """
-    if kind.__module__.startswith("millrace."):
+    if homes.module_of(kind).startswith("millrace."):
         return
     public = {name for name in vars(Estimator) if not name.startswith("_")} - {"model_fn"}
     changed = sorted(public.intersection(vars(kind)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from millrace.core import homes
 from millrace.core.public import public
 from millrace.lib.layers import registry
 
@@ -67,7 +68,7 @@ class _Table:
                     {
                         k: v
                         for k, v in vars(module).items()
-                        if isinstance(v, type) and v.__module__ == place and k[0] != "_"
+                        if isinstance(v, type) and homes.module_of(v) == place and k[0] != "_"
                     }
                 )
             self._names.update({k: self._names[v] for k, v in _SYNONYMS.items()})

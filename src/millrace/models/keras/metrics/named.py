@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.core import homes
 from millrace.core.public import public
 from millrace.lib.layers import registry
 from millrace.models.keras.losses import functions
@@ -19,12 +20,13 @@ _SHORT = {
 }
 
 
+def _home(value: Any) -> str | None:
+    """The module that a function or class is written in; None for other values."""
+    return homes.module_of(value) if isinstance(value, type) else getattr(value, "__module__", None)
+
+
 def _own(module: Any) -> dict[str, Any]:
-    return {
-        k: v
-        for k, v in vars(module).items()
-        if getattr(v, "__module__", None) == module.__name__ and not k.startswith("_")
-    }
+    return {k: v for k, v in vars(module).items() if not k.startswith("_") and _home(v) == module.__name__}
 
 
 _BY_NAME: dict[str, Any] = {
