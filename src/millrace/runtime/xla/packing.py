@@ -37,8 +37,7 @@ class _Matrix(NamedTuple):
 
 def with_packed_matrices(program: Any) -> Any:
     """The closed program `program` with products that share a matrix taking it packed; the same bits."""
-    checks = Checks.current()
-    if checks is None or not checks.native():
+    if not Checks.current().native():
         return program
     eqns = program.jaxpr.eqns
     if not _shared(eqns) and not any(_loop_matrices(eqn) for eqn in eqns):
