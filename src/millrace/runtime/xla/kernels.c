@@ -447,15 +447,20 @@ static inline __attribute__((always_inline)) void tile(const Run *runs, int coun
     }
 }
 
-/* The tile of a height that is a multiple of LEVEL, with the steps of one way to pack A. */
-#define TILES(name, row_step, k_step, across)                                                                            \
-  static void name(const Run *runs, int count, int64_t step, const float *b, float *c, int64_t ldc, int rows, int add) { \
-    if (rows == ROWS)                                                                                                    \
-      tile(runs, count, row_step, k_step, b, c, ldc, ROWS, across, add);                                                 \
-    else if (rows == 2 * LEVEL)                                                                                          \
-      tile(runs, count, row_step, k_step, b, c, ldc, 2 * LEVEL, across, add);                                            \
-    else                                                                                                                 \
-      tile(runs, count, row_step, k_step, b, c, ldc, LEVEL, across, add);                                                \
+/* The tiles of one way to pack A: whole ones, in a function of their own that keeps them in registers, and lower ones of one or
+   two LEVELs. */
+#define TILES(name, row_step, k_step, across)                                                                              \
+  static __attribute__((noinline)) void name##_whole(const Run *runs, int count, int64_t step, const float *b, float *c,   \
+                                                     int64_t ldc, int add) {                                               \
+    tile(runs, count, row_step, k_step, b, c, ldc, ROWS, across, add);                                                     \
+  }                                                                                                                        \
+  static void name(const Run *runs, int count, int64_t step, const float *b, float *c, int64_t ldc, int rows, int add) {   \
+    if (rows == ROWS)                                                                                                      \
+      name##_whole(runs, count, step, b, c, ldc, add);                                                                     \
+    else if (rows == 2 * LEVEL)                                                                                            \
+      tile(runs, count, row_step, k_step, b, c, ldc, 2 * LEVEL, across, add);                                              \
+    else                                                                                                                   \
+      tile(runs, count, row_step, k_step, b, c, ldc, LEVEL, across, add);                                                  \
   }
 
 TILES(tile_rows, STRIDE, 1, 2)
@@ -463,15 +468,29 @@ TILES(tile_deep, 1, step, 2)
 TILES(narrow_rows, STRIDE, 1, 1)
 TILES(narrow_deep, 1, step, 1)
 
+/* What follows for `c`, LANES elements from column `i` on, `at` in an array of C's shape. */
+static inline vec finished(const Product *p, vec c, int64_t i, int64_t at) {
+  typedef int ivec __attribute__((vector_size(LANES * 4)));
+  if (p->mean) c = (c - *(const loose *)(p->mean + i)) * *(const loose *)(p->factor + i);
+  if (p->bias) c += *(const loose *)(p->bias + i);
+  if (p->addend) c += *(const loose *)(p->addend + at);
+  if (p->floor) c = (vec)(~(ivec)(c < (vec){0}) & (ivec)c);
+  if (p->mask) c = (vec)((ivec)(*(const loose *)(p->mask + at) > (vec){0}) & (ivec)c);
+  return c;
+}
+
 static void finish(const Product *p, float *c, int64_t row, int64_t rows, int64_t column, int64_t columns) {
-  const float *mean = p->mean, *factor = p->factor, *bias = p->bias, *addend = p->addend, *mask = p->mask;
+  if (!p->mean && !p->bias && !p->addend && !p->floor && !p->mask) return;
   for (int64_t r = row; r < row + rows; r++, c += p->ldc) {
-    int64_t at = r * p->ldc + column;
-    for (int64_t i = 0; i < columns && mean; i++) c[i] = (c[i] - mean[column + i]) * factor[column + i];
-    for (int64_t i = 0; i < columns && bias; i++) c[i] += bias[column + i];
-    for (int64_t i = 0; i < columns && addend; i++) c[i] += addend[at + i];
-    for (int64_t i = 0; i < columns && p->floor; i++) c[i] = c[i] < 0 ? 0 : c[i];
-    for (int64_t i = 0; i < columns && mask; i++) c[i] = mask[at + i] > 0 ? c[i] : 0;
+    int64_t at = r * p->ldc + column, i = 0;
+    for (; i + LANES <= columns; i += LANES) *(loose *)(c + i) = finished(p, *(loose *)(c + i), column + i, at + i);
+    for (; i < columns; i++) {
+      if (p->mean) c[i] = (c[i] - p->mean[column + i]) * p->factor[column + i];
+      if (p->bias) c[i] += p->bias[column + i];
+      if (p->addend) c[i] += p->addend[at + i];
+      if (p->floor) c[i] = c[i] < 0 ? 0 : c[i];
+      if (p->mask) c[i] = p->mask[at + i] > 0 ? c[i] : 0;
+    }
   }
 }
 
