@@ -23,6 +23,7 @@ Element = tuple[Any, ...]
 _OBJECT = np.dtype(object)
 INFINITE = -1
 UNKNOWN = -2
+_LOOKING = 16  # elements that a stage passes over before it looks whether the session is closed
 
 
 Place = tuple[int, ...]
@@ -262,8 +263,12 @@ class Through(Stage):
         """The input's elements, for a stage that may pass over any number of them: closing the session ends
         it.
         """
-        while (element := self.input.next()) is not None:
-            self.run.look()
+        for count in itertools.count(1):
+            element = self.input.next()
+            if element is None:
+                return
+            if not count % _LOOKING:
+                self.run.look()
             yield element
 
     def save(self) -> Any:
