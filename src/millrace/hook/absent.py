@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.resources
 import sys
 from functools import cache
 
 from millrace.hook.instead import reason
+from millrace.hook.lists import sections
 
 # Names that TensorFlow 1.0 or a later release before 1.15 replaced.
 RENAMED = {
@@ -75,13 +75,11 @@ def later_names() -> dict[str, str]:
 def _listed(file: str) -> dict[str, str]:
     """Names relative to `tf`, with what their list says of them."""
     found: dict[str, str] = {}
-    space = said = ""
-    for line in importlib.resources.files("millrace.hook").joinpath(file).read_text("utf-8").splitlines():
-        if line.startswith("["):
-            space, _, said = line.strip("[]").rpartition(" ")
-            space = f"{space}.".removeprefix("tf.")
-        elif not line.startswith("#") and space != "raw operations.":
-            found.update(dict.fromkeys((space + name for name in line.split()), said))
+    for title, line in sections(file):
+        space, _, said = title.rpartition(" ")
+        if space != "raw operations":
+            below = f"{space}.".removeprefix("tf.")
+            found.update(dict.fromkeys((below + name for name in line.split()), said))
     return found
 
 

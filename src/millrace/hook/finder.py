@@ -12,10 +12,10 @@ from importlib.machinery import ModuleSpec
 
 from millrace.api._namespaces import ALIASES, HIDDEN, NAMESPACES
 from millrace.core import homes
-from millrace.hook.old_homes import home_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import ModuleType
     from typing import Any
 
@@ -128,6 +128,13 @@ def _without_aliases(path: str) -> str:
     return path
 
 
+def _home_of(names: Sequence[str]) -> str | None:
+    """Asks the list of homes, which is not read before there is a class: every process may come here."""
+    from millrace.hook.old_homes import home_of
+
+    return home_of(names)
+
+
 def install(name: str = "tensorflow") -> None:
     """Makes `import tensorflow` and imports below it give millrace, in this process.
 
@@ -150,7 +157,7 @@ def install(name: str = "tensorflow") -> None:
         sys.meta_path.insert(0, AliasFinder(name))
         if name == "tensorflow":  # what 1.15 is made of, which a few programs import
             sys.meta_path[1:1] = [AliasFinder("tensorflow_core"), EstimatorFinder("tensorflow_estimator")]
-            homes.move_to(home_of)
+            homes.move_to(_home_of)
 
 
 def uninstall(name: str = "tensorflow") -> None:

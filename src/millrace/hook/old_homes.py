@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-import importlib.resources
 from collections.abc import Sequence
+
+from millrace.hook.lists import sections
 
 
 def home_of(names: Sequence[str]) -> str | None:
@@ -17,13 +18,4 @@ def home_of(names: Sequence[str]) -> str | None:
 @functools.cache
 def _homes() -> dict[str, str]:
     """Public name, relative to `tf`, to module."""
-    found: dict[str, str] = {}
-    module = ""
-    for line in (
-        importlib.resources.files("millrace.hook").joinpath("homes.txt").read_text("utf-8").splitlines()
-    ):
-        if line.startswith("["):
-            module = line.strip("[]")
-        elif not line.startswith("#"):
-            found.update(dict.fromkeys(line.split(), module))
-    return found
+    return {name: module for module, line in sections("homes.txt") for name in line.split()}

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import ast
-import importlib.resources
-from collections.abc import Iterator
 from functools import cache
 
 from millrace.api._private import PRIVATE
-
-
-def _lines(file: str) -> Iterator[str]:
-    text = importlib.resources.files("millrace.hook").joinpath(file).read_text("utf-8")
-    return (line for line in text.splitlines() if line[:1] != "#")
+from millrace.hook.lists import lines, sections
 
 
 @cache
 def table() -> dict[str, list[tuple[str, str]]]:
     """Private module -> (public namespace, the names there), not yet taken apart."""
     found: dict[str, list[tuple[str, str]]] = {}
-    for line in _lines("paths.tsv"):
+    for line in lines("paths.tsv"):
         module, space, names = line.split("\t")
         found.setdefault(module, []).append((space, names))
     return found
@@ -29,7 +23,7 @@ def table() -> dict[str, list[tuple[str, str]]]:
 def generated() -> dict[str, dict[str, tuple[str, list[str]]]]:
     """Module of generated operations -> function -> (operation type, arguments in order)."""
     found: dict[str, dict[str, tuple[str, list[str]]]] = {}
-    for line in _lines("generated_ops.txt"):
+    for line in lines("generated_ops.txt"):
         if line[0] == "[":
             functions = found[line[1:-1]] = {}
         else:
@@ -42,7 +36,7 @@ def generated() -> dict[str, dict[str, tuple[str, list[str]]]]:
 def second_version() -> dict[str, dict[str, tuple[str, list[str]]]]:
     """Module of `compat.v2` -> function -> (version 1's name, words that say which arguments it takes)."""
     found: dict[str, dict[str, tuple[str, list[str]]]] = {}
-    for line in _lines("second_version.txt"):
+    for line in lines("second_version.txt"):
         path, first_name, *words = line.split()
         module, _, name = path.rpartition(".")
         found.setdefault(module, {})[name] = first_name, words
@@ -53,11 +47,8 @@ def second_version() -> dict[str, dict[str, tuple[str, list[str]]]]:
 def _contents() -> dict[str, tuple[str, str]]:
     """Private module -> its constants and the modules that it imports, not yet taken apart."""
     found: dict[str, tuple[str, str]] = {}
-    module = ""
-    for line in _lines("contents.txt"):
-        if line[0] == "[":
-            module = line[1:-1]
-        elif line[0] == ">":
+    for module, line in sections("contents.txt"):
+        if line[0] == ">":
             found[module] = found.get(module, ("", ""))[0], line[2:]
         else:
             found[module] = line, ""
@@ -98,8 +89,8 @@ def known_modules() -> tuple[str, ...]:
 
     A program may import such a module and never use it; what it looks up in there says that it is absent.
     """
-    lines = (line.split() for line in _lines("modules.txt"))
-    return tuple(f"{package}.{module}" for package, *modules in lines for module in modules)
+    words = (line.split() for line in lines("modules.txt"))
+    return tuple(f"{package}.{module}" for package, *modules in words for module in modules)
 
 
 @cache
