@@ -61,32 +61,8 @@ def _encoded(labels: np.ndarray, classes: int) -> np.ndarray:
     return found
 
 
-class _Placed:
-    """Placeholders, and the names by which batches are fed to them."""
-
-    _placeholders: tuple[Any, Any] = (None, None)
-
-    def set_placeholders(self, input_placeholder: Any, output_placeholder: Any) -> None:
-        """Feeds other placeholders than those of `input_builder`.
-
-        Args:
-          input_placeholder: a placeholder for the features, or placeholders by name.
-          output_placeholder: likewise for the labels, or None.
-        """
-        self._placeholders = input_placeholder, output_placeholder
-
-    def _fed(self, features: Any, labels: Any) -> Feeds:
-        found: Feeds = {}
-        for placed, values in zip(self._placeholders, (features, labels), strict=True):
-            if isinstance(placed, dict):
-                found.update({tensor.name: values[name] for name, tensor in placed.items()})
-            elif placed is not None and values is not None:
-                found[placed.name] = values
-        return found
-
-
 @public("contrib.learn.io.data_feeder.DataFeeder")
-class DataFeeder(_Placed):
+class DataFeeder:
     """Arrays, fed batch by batch; the first pass begins in an order, the next in others.
 
     Args:
@@ -107,6 +83,8 @@ class DataFeeder(_Placed):
     Raises:
       ValueError: `batch_size` is not positive.
     """
+
+    _placeholders: tuple[Any, Any] = (None, None)
 
     def __init__(
         self,
@@ -195,6 +173,24 @@ class DataFeeder(_Placed):
         )
         self.set_placeholders(*made)
         return made
+
+    def set_placeholders(self, input_placeholder: Any, output_placeholder: Any) -> None:
+        """Feeds other placeholders than those of `input_builder`.
+
+        Args:
+          input_placeholder: a placeholder for the features, or placeholders by name.
+          output_placeholder: likewise for the labels, or None.
+        """
+        self._placeholders = input_placeholder, output_placeholder
+
+    def _fed(self, features: Any, labels: Any) -> Feeds:
+        found: Feeds = {}
+        for placed, values in zip(self._placeholders, (features, labels), strict=True):
+            if isinstance(placed, dict):
+                found.update({tensor.name: values[name] for name, tensor in placed.items()})
+            elif placed is not None and values is not None:
+                found[placed.name] = values
+        return found
 
     def get_feed_params(self) -> dict[str, Any]:
         """Where the reading is, and the size of a batch."""

@@ -71,8 +71,8 @@ def _name_of_state(number: int) -> str:
 def states_by_name(state: Any) -> dict[str, Any]:
     """The parts of a state under "rnn_cell_state_0" and so on."""
     with name_scope("state_tuple_to_dict"):
-        names = map(_name_of_state, range(len(parts := nest.flatten(state))))
-        return {name: identity(part, name=name) for name, part in zip(names, parts, strict=True)}
+        named = {_name_of_state(number): part for number, part in enumerate(nest.flatten(state))}
+        return {name: identity(part, name=name) for name, part in named.items()}
 
 
 def states_given(features: dict[str, Any], cell: RNNCell) -> Any:

@@ -73,7 +73,7 @@ def _side_by_side(
     if matrix.dims is None or rhs.dims is None or len(matrix.dims) >= len(rhs.dims):
         return matrix, rhs, adjoint, lambda solution: solution
     count = len(rhs.dims) - len(matrix.dims)
-    _outer_and_inner(rhs, count)
+    _outer_and_inner(rhs, count)  # TensorFlow takes them before it decides whether anything moves
     if adjoint:
         matrix = adjoint_of(matrix)
     outer, inner = _outer_and_inner(rhs, count)

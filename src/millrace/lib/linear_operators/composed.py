@@ -43,20 +43,48 @@ def common_batch(operators: list[LinearOperator]) -> shapes.Dims:
     return functools.reduce(shapes.broadcast, (shapes.as_dims(p) for p in parts))
 
 
+_PROMISES = ("is_non_singular", "is_self_adjoint", "is_positive_definite", "is_square")
+
+
 def promises(operators: list[LinearOperator], given: tuple[bool | None, ...]) -> list[bool | None]:
     """Promises of what is made of operators: non-singular, self-adjoint, positive definite, square.
 
     What is not given is promised where all operators promise it.
     """
-    names = ("is_non_singular", "is_self_adjoint", "is_positive_definite", "is_square")
     return [
         True if value is None and all(getattr(o, name) for o in operators) else value
-        for name, value in zip(names, given, strict=True)
+        for name, value in zip(_PROMISES, given, strict=True)
     ]
 
 
+class _OfAnother(LinearOperator):
+    """What is made of one other operator, whose promises hold where none are given.
+
+    Args:
+      operator: the other.
+      given: promises or None: non-singular, self-adjoint, positive definite, square.
+      name: of the new one.
+    """
+
+    def __init__(self, operator: LinearOperator, given: tuple[bool | None, ...], name: str) -> None:
+        self._operator = operator
+        promised = [
+            getattr(operator, promise) if value is None else value
+            for promise, value in zip(_PROMISES, given, strict=True)
+        ]
+        super().__init__(operator.dtype, operator.graph_parents, *promised, name=name)
+
+    @property
+    def operator(self) -> LinearOperator:
+        """The operator that this one is made of."""
+        return self._operator
+
+    def _assert_non_singular(self) -> Any:
+        return self._operator.assert_non_singular()
+
+
 @public("linalg.LinearOperatorAdjoint")
-class LinearOperatorAdjoint(LinearOperator):
+class LinearOperatorAdjoint(_OfAnother):
     """The conjugate transpose of an operator; promises default to its own.
 
     Args:
@@ -73,21 +101,8 @@ class LinearOperatorAdjoint(LinearOperator):
         is_square: bool | None = None,
         name: str | None = None,
     ) -> None:
-        self._operator = operator
-        super().__init__(
-            operator.dtype,
-            operator.graph_parents,
-            operator.is_non_singular if is_non_singular is None else is_non_singular,
-            operator.is_self_adjoint if is_self_adjoint is None else is_self_adjoint,
-            operator.is_positive_definite if is_positive_definite is None else is_positive_definite,
-            operator.is_square if is_square is None else is_square,
-            name or operator.name + "_adjoint",
-        )
-
-    @property
-    def operator(self) -> LinearOperator:
-        """The operator before transposing."""
-        return self._operator
+        given = (is_non_singular, is_self_adjoint, is_positive_definite, is_square)
+        super().__init__(operator, given, name or operator.name + "_adjoint")
 
     def _dims(self) -> shapes.Dims:
         dims = self._operator._dims()
@@ -118,9 +133,6 @@ class LinearOperatorAdjoint(LinearOperator):
     def _trace(self) -> Tensor:
         return conj(self._operator.trace())
 
-    def _assert_non_singular(self) -> Any:
-        return self._operator.assert_non_singular()
-
     def _assert_self_adjoint(self) -> Any:
         return self._operator.assert_self_adjoint()
 
@@ -129,7 +141,7 @@ class LinearOperatorAdjoint(LinearOperator):
 
 
 @public("linalg.LinearOperatorInversion")
-class LinearOperatorInversion(LinearOperator):
+class LinearOperatorInversion(_OfAnother):
     """The inverse of an operator; promises default to its own.
 
     Args:
@@ -151,21 +163,8 @@ class LinearOperatorInversion(LinearOperator):
     ) -> None:
         if operator.is_square is False or operator.is_non_singular is False or is_non_singular is False:
             raise ValueError(f"Only square, non-singular operators have an inverse. Received: {operator!r}")
-        self._operator = operator
-        super().__init__(
-            operator.dtype,
-            operator.graph_parents,
-            operator.is_non_singular if is_non_singular is None else is_non_singular,
-            operator.is_self_adjoint if is_self_adjoint is None else is_self_adjoint,
-            operator.is_positive_definite if is_positive_definite is None else is_positive_definite,
-            True,
-            name or operator.name + "_inv",
-        )
-
-    @property
-    def operator(self) -> LinearOperator:
-        """The operator before inverting."""
-        return self._operator
+        given = (is_non_singular, is_self_adjoint, is_positive_definite, True)
+        super().__init__(operator, given, name or operator.name + "_inv")
 
     def _dims(self) -> shapes.Dims:
         return self._operator._dims()
@@ -187,9 +186,6 @@ class LinearOperatorInversion(LinearOperator):
 
     def _log_abs_determinant(self) -> Tensor:
         return -1.0 * self._operator.log_abs_determinant()
-
-    def _assert_non_singular(self) -> Any:
-        return self._operator.assert_non_singular()
 
 
 @public("linalg.LinearOperatorComposition")

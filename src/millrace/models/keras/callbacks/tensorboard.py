@@ -112,8 +112,6 @@ class TensorBoard(Callback):
 
     def _write(self, logs: dict[str, Any], step: int) -> None:
         for name, value in logs.items():
-            if name in ("batch", "size", "num_steps"):
-                continue
             summary = protos.Summary()
             entry = summary.value.add()
             entry.tag, entry.simple_value = name, float(value)
