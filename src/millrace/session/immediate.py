@@ -89,7 +89,7 @@ class ImmediateGraph(Graph):
             return tensor
         if not isinstance(tensor, EagerTensor):
             raise TypeError(
-                "An op outside of the function building code is being passed a \"Graph\" tensor: what "
+                'An op outside of the function building code is being passed a "Graph" tensor: what '
                 "tf.py_function calls gets tensors of the graph as its arguments only. Received: "
                 f"{tensor.name}"
             )

@@ -93,7 +93,11 @@ def test_gradient_tape_inside():
         (lambda x: "text", tf.string, b"text"),
         (lambda x: None, [], None),
         (lambda x: [7.0, 8.0], tf.float32, 7.0),
-        (lambda x: tf.IndexedSlices(tf.ones([1]), tf.constant([1]), tf.constant([2])), tf.float32, [0.0, 1.0]),
+        (
+            lambda x: tf.IndexedSlices(tf.ones([1]), tf.constant([1]), tf.constant([2])),
+            tf.float32,
+            [0.0, 1.0],
+        ),
     ],
 )
 def test_what_functions_return(function, wanted, expected):
