@@ -55,6 +55,7 @@ class EagerFunction:
         self._tapes: deque[_Tape] | None = None
 
     def __call__(self, op: Operation, *values: Any) -> list[Any]:
+        """What the function gives as arrays, for those that `op` takes."""
         tape = self._recorded([t.dtype for t in op.inputs], values)
         found = [r.held for r in tape.results]
         if self._tapes is not None:
@@ -120,7 +121,7 @@ def _result(value: Any, dtype: dtypes.DType) -> Tensor:
 
 
 @public("py_function", "contrib.eager.py_func")
-def py_function(func: Callable[..., Any], inp: Any, Tout: Any, name: str | None = None) -> Any:
+def py_function(func: Callable[..., Any], inp: Any, Tout: Any, name: str | None = None) -> Any:  # noqa: N803
     """Calls `func` on tensors that have their values, whenever the result is computed.
 
     Inside of `func` operations run as they are called: tensors have `numpy()`, decide an `if`, are counted
