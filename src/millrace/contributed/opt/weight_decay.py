@@ -13,7 +13,7 @@ from millrace.lib.variables import assigning
 from millrace.ops.array import gather
 from millrace.training.optimizers.adam import AdamOptimizer
 from millrace.training.optimizers.momentum import MomentumOptimizer
-from millrace.training.optimizers.optimizer import Optimizer, cast
+from millrace.training.optimizers.optimizer import Optimizer
 
 
 @public("contrib.opt.DecoupledWeightDecayExtension")
@@ -24,6 +24,8 @@ class DecoupledWeightDecayExtension:
       weight_decay: a scalar: number, tensor, or function that gives one.
       **kwargs: the optimizer's.
     """
+
+    _use_locking: bool  # the optimizer's
 
     def __init__(self, weight_decay: Any, *args: Any, **kwargs: Any) -> None:
         self._decay_var_list: set[Any] | None = None
@@ -75,10 +77,12 @@ class DecoupledWeightDecayExtension:
         return super().apply_gradients(grads_and_vars, global_step=global_step, name=name)  # type: ignore[misc]
 
     def _prepare(self) -> None:
-        decay = self._weight_decay
-        value = decay() if callable(decay) and not isinstance(decay, Tensor) else decay
-        self._weight_decay_tensor = convert.to_tensor(value, name="weight_decay")
+        self._weight_decay_tensor = convert.to_tensor(self._weight_decay_value(), name="weight_decay")
         super()._prepare()  # type: ignore[misc]
+
+    def _weight_decay_value(self) -> Any:
+        decay = self._weight_decay
+        return decay() if callable(decay) and not isinstance(decay, Tensor) else decay
 
     def _decays(self, var: Any) -> bool:
         return self._decay_var_list is None or var in self._decay_var_list
@@ -86,14 +90,13 @@ class DecoupledWeightDecayExtension:
     def _decay_weights_op(self, var: Any) -> list[Any]:
         if not self._decays(var):
             return []
-        decay = cast(self._weight_decay_tensor, var.dtype.base_dtype)
-        return [var.assign_sub(decay * var)]
+        return [var.assign_sub(self._weight_decay_value() * var, use_locking=self._use_locking)]
 
     def _decay_weights_sparse_op(self, var: Any, indices: Tensor) -> list[Any]:
         if not self._decays(var):
             return []
-        decay = cast(self._weight_decay_tensor, var.dtype.base_dtype)
-        return [assigning.scatter_sub(var, indices, decay * gather.gather(var, indices))]
+        update = -self._weight_decay_value() * gather.gather(var, indices)
+        return [assigning.scatter_add(var, indices, update, self._use_locking)]
 
     def _apply_dense(self, grad: Tensor, var: Any) -> Any:
         with control_dependencies(self._decay_weights_op(var)):
