@@ -11,6 +11,7 @@ from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables import assigning
 from millrace.ops.array import gather
+from millrace.ops.array.constant import no_op
 from millrace.training.optimizers.adam import AdamOptimizer
 from millrace.training.optimizers.momentum import MomentumOptimizer
 from millrace.training.optimizers.optimizer import Optimizer
@@ -48,11 +49,10 @@ class DecoupledWeightDecayExtension:
         """As every optimizer's.
 
         Args:
-          decay_var_list: the variables whose weights decay; default: all that are changed.
+          decay_var_list: not heeded, as in 1.15, where `apply_gradients` takes its own; all weights decay.
           loss, global_step, var_list, gate_gradients, aggregation_method, colocate_gradients_with_ops, name,
             grad_loss: the optimizer's.
         """
-        self._decay_var_list = set(decay_var_list) if decay_var_list else None
         return super().minimize(  # type: ignore[misc]
             loss,
             global_step=global_step,
@@ -72,8 +72,7 @@ class DecoupledWeightDecayExtension:
         decay_var_list: Any = None,
     ) -> Any:
         """As every optimizer's; `decay_var_list` says whose weights decay, by default all."""
-        if decay_var_list:
-            self._decay_var_list = set(decay_var_list)
+        self._decay_var_list = set(decay_var_list) if decay_var_list else None
         return super().apply_gradients(grads_and_vars, global_step=global_step, name=name)  # type: ignore[misc]
 
     def _prepare(self) -> None:
@@ -87,31 +86,31 @@ class DecoupledWeightDecayExtension:
     def _decays(self, var: Any) -> bool:
         return self._decay_var_list is None or var in self._decay_var_list
 
-    def _decay_weights_op(self, var: Any) -> list[Any]:
+    def _decay_weights_op(self, var: Any) -> Any:
         if not self._decays(var):
-            return []
-        return [var.assign_sub(self._weight_decay_value() * var, use_locking=self._use_locking)]
+            return no_op()
+        return var.assign_sub(self._weight_decay_value() * var, use_locking=self._use_locking)
 
-    def _decay_weights_sparse_op(self, var: Any, indices: Tensor) -> list[Any]:
+    def _decay_weights_sparse_op(self, var: Any, indices: Tensor) -> Any:
         if not self._decays(var):
-            return []
+            return no_op()
         update = -self._weight_decay_value() * gather.gather(var, indices)
-        return [assigning.scatter_add(var, indices, update, self._use_locking)]
+        return assigning.scatter_add(var, indices, update, self._use_locking)
 
     def _apply_dense(self, grad: Tensor, var: Any) -> Any:
-        with control_dependencies(self._decay_weights_op(var)):
+        with control_dependencies([self._decay_weights_op(var)]):
             return super()._apply_dense(grad, var)  # type: ignore[misc]
 
     def _resource_apply_dense(self, grad: Tensor, handle: Any) -> Any:
-        with control_dependencies(self._decay_weights_op(handle)):
+        with control_dependencies([self._decay_weights_op(handle)]):
             return super()._resource_apply_dense(grad, handle)  # type: ignore[misc]
 
     def _apply_sparse(self, grad: IndexedSlices, var: Any) -> Any:
-        with control_dependencies(self._decay_weights_sparse_op(var, grad.indices)):
+        with control_dependencies([self._decay_weights_sparse_op(var, grad.indices)]):
             return super()._apply_sparse(grad, var)  # type: ignore[misc]
 
     def _resource_apply_sparse(self, grad: Tensor, handle: Any, indices: Tensor) -> Any:
-        with control_dependencies(self._decay_weights_sparse_op(handle, indices)):
+        with control_dependencies([self._decay_weights_sparse_op(handle, indices)]):
             return super()._resource_apply_sparse(grad, handle, indices)  # type: ignore[misc]
 
 
