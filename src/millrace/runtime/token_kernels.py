@@ -116,7 +116,7 @@ def _missing(op: Operation, run: Run, values: Sequence[Any]) -> Any:
 def _plain(op: Operation, lock: Any) -> Call:
     opdef = op.opdef
     kernel, xp = opdef.kernel, numpy_dialect()
-    attrs = {a: op.attrs[a] for a in opdef.kernel_attrs}
+    attrs = {a: op if a == "op" else op.attrs[a] for a in opdef.kernel_attrs}
     flat_args = [arg for arg, part in zip(opdef.inputs, op.args(), strict=True) for _ in _parts(part)]
     written = [i for i, arg in enumerate(flat_args) if arg.name in opdef.writes]
     must_exist = not opdef.reads_uninitialized

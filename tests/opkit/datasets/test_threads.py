@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import time
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 import millrace as tf
 from millrace.core.waiting import Cancellation
 from millrace.opkit.datasets.base import Stage
-from millrace.opkit.datasets.threads import Background, Line, Pool
+from millrace.opkit.datasets.threads import Background, Line, Pool, _Filling
 
 
 class _Run:
@@ -164,3 +165,48 @@ def test_a_forgotten_iterator_ends_its_threads() -> None:
         for thread in before:
             thread.join(5)
         assert not any(thread.is_alive() for thread in before)
+
+
+@pytest.mark.parametrize("kind", [Line, Pool])
+def test_a_pause_hears_of_a_result_that_is_not_the_oldest(kind: Any) -> None:
+    gates = [threading.Event() for _ in range(3)]
+    numbers = iter(range(3))
+
+    def take() -> Any:
+        number = next(numbers, None)
+        return None if number is None else lambda: (gates[number].wait(30), number)[1]
+
+    threads = kind(_Run(), 3, take, "paused")
+    gates[0].set()
+    assert threads.next() == 0
+    saving = threading.Thread(target=lambda: saved.extend(threads.paused(list)), daemon=True)
+    saved: list[int] = []
+    gates[1].set()  # the oldest is done
+    saving.start()
+    time.sleep(0.05)  # who pauses waits for the rest
+    gates[2].set()
+    saving.join(30)
+    assert saved == [1, 2]
+    threads.close()
+
+
+def test_one_who_helps_never_waits_for_room_that_it_is_to_make() -> None:
+    run: Any = _Run()
+    numbers = iter(range(5_000))
+
+    def take() -> Any:
+        number = next(numbers, None)
+        return None if number is None else lambda: number
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        line = Line(run, 2, take, "crowded")
+        given: list[int] = []
+        helper = _Filling(target=lambda: given.extend(iter(line.next, None)), daemon=True)
+        helper.start()
+        helper.join(30)
+        assert given == list(range(5_000))
+        line.close()
+    finally:
+        sys.setswitchinterval(before)

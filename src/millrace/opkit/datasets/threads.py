@@ -285,6 +285,7 @@ class Line:
         self._line: deque[list[Any]] = deque()  # of what is being done: its result, once there is one
         self._threads: list[threading.Thread] = []
         self._taking = self._ended = self._closed = self._helps = False
+        self._all_wanted = False  # somebody waits for every result, not for the oldest
         run.waits = True
 
     def next(self) -> Any:
@@ -292,7 +293,7 @@ class Line:
         line, changed = self._line, self._changed
         if not self._threads:
             self._begin()
-        while self._helps and not (line and line[0]) and self._may_take() and self._do_next():
+        while self._helps and not (line and line[0]) and self._do_next(waits=False):
             pass
         with changed:
             wait_until(changed, lambda: bool(line[0]) if line else self._ended or self._closed, self._what)
@@ -318,24 +319,30 @@ class Line:
             except errors.CancelledError:
                 pass
 
-    def _do_next(self) -> bool:
-        """Does the next piece of work, waiting for room; False where there is no more."""
-        taken = self._next_taken()
+    def _do_next(self, waits: bool = True) -> bool:
+        """Does the next piece of work; False where there is no more.
+
+        Args:
+          waits: for room; else there is no more where there is no room. Who makes the room must not wait.
+        """
+        taken = self._next_taken(waits)
         if taken is None:
             return False
         work, place = taken
-        place.append(work())
-        if self._line and self._line[0] is place:
-            with self._changed:
+        result = work()
+        with self._changed:
+            place.append(result)
+            if self._all_wanted or (self._line and self._line[0] is place):
                 self._changed.notify_all()
         return True
 
-    def _next_taken(self) -> tuple[Callable[[], Any], list[Any]] | None:
+    def _next_taken(self, waits: bool) -> tuple[Callable[[], Any], list[Any]] | None:
         """The next piece of work and its place in the line; None where the thread is to end."""
         changed = self._changed
         with changed:
-            wait_until(changed, lambda: self._closed or self._ended or self._may_take(), self._what)
-            if self._closed or self._ended:
+            if waits:
+                wait_until(changed, lambda: self._closed or self._ended or self._may_take(), self._what)
+            if self._closed or self._ended or not self._may_take():
                 return None
             self._taking = True
         work, place = None, list[Any]()
@@ -359,14 +366,14 @@ class Line:
         changed = self._changed
         with changed:
             wait_until(changed, lambda: not self._taking, self._what)
-            self._taking = True
+            self._taking = self._all_wanted = True
         try:
             with changed:
                 wait_until(changed, lambda: all(self._line), self._what)
             return look([place[0] for place in self._line])
         finally:
             with changed:
-                self._taking = False
+                self._taking = self._all_wanted = False
                 changed.notify_all()
 
     def stop(self) -> None:
