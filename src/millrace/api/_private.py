@@ -997,6 +997,10 @@ PRIVATE: dict[str, dict[str, str]] = {
         "scatter_sub": "millrace.lib.variables.assigning:scatter_sub",
         "scatter_update": "millrace.lib.variables.assigning:scatter_update",
     },
+    "python.ops.stateful_random_ops": {
+        "RNG_ALG_PHILOX": "millrace.lib.variables.random_generator:RNG_ALG_PHILOX",
+        "RNG_ALG_THREEFRY": "millrace.lib.variables.random_generator:RNG_ALG_THREEFRY",
+    },
     "python.ops.summary_op_util": {
         "clean_tag": "millrace.lib.summary.operations:_clean",
         "collect": "millrace.lib.summary.operations:collect",
