@@ -109,7 +109,7 @@ def n_positive_integers(n: int, value: Any) -> tuple[int, ...]:
     """
     if n < 1 or int(n) != n:
         raise ValueError(f"n must be a positive integer. Received: {n!r}")
-    dims = value.as_list() if isinstance(value, shapes.TensorShape) else value
+    dims: Any = value.as_list() if isinstance(value, shapes.TensorShape) else value
     if isinstance(dims, int):
         if dims < 1:
             raise ValueError(f"expected positive integer, but received {dims}")
