@@ -10,18 +10,6 @@ from millrace.core.errors import NotFoundError
 from millrace.core.public import public
 
 
-@public(
-    "python.eager.context.executing_eagerly",
-    "python.eager.context.in_eager_mode",
-    "executing_eagerly",
-    "contrib.eager.executing_eagerly",
-    "contrib.eager.in_eager_mode",
-)
-def executing_eagerly() -> bool:
-    """False: operations are added to a graph, and run in a session."""
-    return False
-
-
 @public("disable_v2_behavior", "disable_eager_execution")
 def disable_v2_behavior() -> None:
     """Grants what millrace does anyway: graphs and sessions."""

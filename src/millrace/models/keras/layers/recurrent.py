@@ -171,7 +171,7 @@ class RNN(Layer):
         self.input_spec = [spec]
         step = (dims[batch], *dims[2:])
         if isinstance(self.cell, Layer) and not self.cell.built:
-            self.cell.build(TensorShape(step))
+            self.cell.build(step)
             self.cell.built = True
         self._build_states()
         if self.stateful:
