@@ -575,13 +575,13 @@ PRIVATE: dict[str, dict[str, str]] = {
         "device": "millrace.lib.platform.context:device",
         "eager_mode": "millrace.lib.platform.context:eager_mode",
         "ensure_initialized": "millrace.lib.platform.context:ensure_initialized",
-        "executing_eagerly": "millrace.lib.platform.behavior:executing_eagerly",
+        "executing_eagerly": "millrace.graph.defaults:executing_eagerly",
         "global_seed": "millrace.lib.platform.context:global_seed",
         "graph_mode": "millrace.lib.platform.context:graph_mode",
-        "in_eager_mode": "millrace.lib.platform.behavior:executing_eagerly",
+        "in_eager_mode": "millrace.graph.defaults:executing_eagerly",
         "in_graph_mode": "millrace.lib.platform.context:in_graph_mode",
         "internal_operation_seed": "millrace.lib.platform.context:internal_operation_seed",
-        "is_async": "millrace.lib.platform.context:executing_eagerly",
+        "is_async": "millrace.lib.platform.context:enabled",
         "list_devices": "millrace.lib.platform.context:list_devices",
         "num_gpus": "millrace.lib.platform.context:num_gpus",
         "scope_name": "millrace.lib.platform.context:scope_name",
@@ -756,7 +756,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "register_op_list": "millrace.exchange.registered_ops:register_op_list",
     },
     "python.framework.ops": {
-        "EagerTensor": "millrace.building.internals:EagerTensor",
+        "EagerTensor": "millrace.session.eager_tensor:EagerTensor",
         "NullContextmanager": "millrace.building.internals:NullContextmanager",
         "OpStats": "millrace.building.internals:OpStats",
         "RegisterShape": "millrace.building.internals:RegisterShape",
@@ -1099,6 +1099,10 @@ PRIVATE: dict[str, dict[str, str]] = {
         "scatter_sub": "millrace.lib.variables.assigning:scatter_sub",
         "scatter_update": "millrace.lib.variables.assigning:scatter_update",
     },
+    "python.ops.stateful_random_ops": {
+        "RNG_ALG_PHILOX": "millrace.lib.variables.random_generator:RNG_ALG_PHILOX",
+        "RNG_ALG_THREEFRY": "millrace.lib.variables.random_generator:RNG_ALG_THREEFRY",
+    },
     "python.ops.summary_op_util": {
         "clean_tag": "millrace.lib.summary.operations:_clean",
         "collect": "millrace.lib.summary.operations:collect",
@@ -1258,7 +1262,7 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.tf2": {
         "disable": "millrace.lib.platform.context:disable_v2_behavior",
         "enable": "millrace.lib.platform.context:enable",
-        "enabled": "millrace.lib.platform.context:executing_eagerly",
+        "enabled": "millrace.lib.platform.context:enabled",
     },
     "python.tools.freeze_graph": {
         "freeze_graph": "millrace.saver.freezing.freeze:freeze_graph",
