@@ -12,6 +12,7 @@ import numpy as np
 
 from millrace.core import dtypes
 from millrace.core.errors import refusal
+from millrace.core.waiting import wake_from_finalizer
 from millrace.opkit.datasets.base import (
     INFINITE,
     UNKNOWN,
@@ -255,7 +256,7 @@ class _MappedInThreads(Calling):
 
     def __del__(self) -> None:
         if hasattr(self, "_threads"):  # else it never began
-            self._threads.stop()
+            self._threads.stop(wake_from_finalizer)
 
 
 def _restored(outcome: Any) -> Any:
