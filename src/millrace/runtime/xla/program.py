@@ -256,8 +256,8 @@ def _shared(segment: Segment, plan: Plan) -> frozenset[int]:
 
     A fusion that takes such a value reads the stored values behind it, its leaves, and repeats the steps
     between. Storing it too costs reading the leaves once and writing; then each consumer reads one value.
-    Large values are kept for the reads, small ones for the steps: the fusions of an unrolled LSTM repeated those
-    of all time steps before, and 28 of them took 24 ms and 7 s to compile, with barriers 14 ms and 2.2 s.
+    Large values are kept for the reads, small ones for the steps: fusions of an unrolled LSTM repeat those of
+    all time steps before, and 28 of them took 24 ms and 7 s to compile, with barriers 14 ms and 2.2 s.
     """
     if jax.default_backend() != "cpu":
         return frozenset()
@@ -266,7 +266,9 @@ def _shared(segment: Segment, plan: Plan) -> frozenset[int]:
     uses = Counter(itertools.chain.from_iterable(set(step.inputs) for step in segment.steps))
     uses.update(segment.outputs)
     leaves: dict[int, frozenset[int]] = {}
-    repeated: dict[int, frozenset[int]] = {}  # places of the steps that a fusion with the value computes again
+    repeated: dict[
+        int, frozenset[int]
+    ] = {}  # places of the steps that a fusion with the value computes again
     found = set()
 
     def elements(value: int) -> int:
@@ -285,7 +287,9 @@ def _shared(segment: Segment, plan: Plan) -> frozenset[int]:
             if others * (len(own) - 1) > _GAIN or (small and others * len(again) > _MOST_REPEATED):
                 found.add(value)
                 own = own and frozenset((value,))
-            elif len(again) <= _MOST_REPEATED:  # those behind a longer chain are not counted: it may have no end
+            elif (
+                len(again) <= _MOST_REPEATED
+            ):  # those behind a longer chain are not counted: it may have no end
                 repeated[value] = again
             leaves[value] = own
     return frozenset(found)
