@@ -148,7 +148,7 @@ def _plain(op: Operation, lock: Any) -> Call:
             *parts, last = result
             run.set(cell_key(op), last)
         else:
-            parts = [result] if len(opdef.outputs) == 1 else list(result)
+            parts = [result] if len(opdef.outputs) == 1 else list(result or ())
         if any(arg.is_list for arg in opdef.outputs):
             return [
                 v for arg, part in zip(opdef.outputs, parts, strict=True) for v in _parts(part, arg.is_list)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -137,7 +138,7 @@ class EagerTensor(Tensor):
         return complex(self.numpy())
 
     def __index__(self) -> int:
-        return self.numpy().__index__()
+        return operator.index(self.numpy())
 
     def __format__(self, format_spec: str) -> str:
         return format(self.numpy(), format_spec)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Generator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from millrace.graph.operation import Operation
 from millrace.graph.references import VARIABLE_TYPES
 from millrace.graph.tensor import Tensor
 from millrace.runtime import failures
+from millrace.runtime.executable import Executables
 from millrace.runtime.functions import Functions
 from millrace.runtime.store import Store
 from millrace.runtime.token_kernels import Kernels, Reference
@@ -139,10 +140,12 @@ class ImmediateGraph(Graph):
             raise RuntimeError("tf.placeholder() is not compatible with eager execution.")
         values: list[Any] = [vars(t)["held"] for t in op.inputs]
         opdef = op.opdef
-        plain = not (opdef.blocking or opdef.writes or opdef.reads or opdef.has_body) and opdef.state is None
+        plain = not (opdef.blocking or opdef.writes or opdef.reads) and opdef.state is None
         try:
             with np.errstate(all="ignore"), limited(self._store.cancellation):
-                if plain:
+                if opdef.has_body:
+                    found = self._branched(op)
+                elif plain:
                     found = self._kernels.for_operation(op)(self._kernels.begin(), values)
                 else:
                     with _state_lock:
@@ -157,6 +160,12 @@ class ImmediateGraph(Graph):
         for tensor, value in zip(op.outputs, found, strict=True):
             _hold(tensor, value)
 
+    def _branched(self, op: Operation) -> Sequence[Any]:
+        """The results of a branch or loop that was drawn with its bodies, as a function's graph has them."""
+        given: list[Any] = [t for t in op.inputs if t.dtype is not dtypes.resource]
+        executables = Executables(op.outputs, [_Feed(t) for t in given], self._store, "interpret")
+        return executables.run([np.asarray(t.held) if t.dtype.is_numpy_compatible else t.held for t in given])
+
     def release(self) -> None:
         """Forgets what was done, so that its memory is free at once; values that somebody holds stay."""
         if self._keeps_state:
@@ -168,6 +177,13 @@ class ImmediateGraph(Graph):
         self.ops.clear()
         self.by_name.clear()
         self.captures.clear()
+
+
+class _Feed(NamedTuple):
+    """An input with its value, in the form in which `Executables` takes feeds."""
+
+    tensor: Tensor
+    any_shape: bool = True
 
 
 def _hold(tensor: Tensor, value: Any) -> Tensor:

@@ -237,3 +237,24 @@ def test_contexts_left_open_end_with_the_call():
     called(lambda x: tf.Graph().as_default().__enter__() and 1.0, 1.0)
     called(lambda x: tf.name_scope("open").__enter__() and 1.0, 1.0)
     assert called(lambda x: x, 1.0) == 1.0
+
+
+@tf.compat.v2.function
+def absolute(x):
+    return tf.cond(x[0] > 0.0, lambda: x, lambda: -x)
+
+
+@pytest.mark.parametrize(
+    ("look", "expected"),
+    [
+        (lambda x: tf.ragged.constant([[1], [2, 3]]).to_list(), [[1], [2, 3]]),
+        (lambda x: [row.numpy().tolist() for row in tf.ragged.constant([[1], [2, 3]])], [[1], [2, 3]]),
+        (lambda x: tf.keras.backend.eval(x * 2.0).tolist(), [2.0, 4.0, 6.0]),
+        (lambda x: tf.keras.backend.get_value(tf.Variable([1.0])).tolist(), [1.0]),
+        (lambda x: absolute(-x).numpy()[1], 2.0),
+        (lambda x: int(tf.contrib.lookup.index_table_from_tensor(["a", "b"]).lookup(tf.constant("b"))), 1),
+        (lambda x: repr(tf.Variable(1.5)).split()[-1], "numpy=np.float32(1.5)>"),
+    ],
+)
+def test_objects_have_their_values(look, expected):
+    assert seen(look, [1.0, 2.0, 3.0]) == expected
