@@ -44,9 +44,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(autouse=True)
-def fresh_default_graph():
-    """Each test builds in a default graph of its own."""
+def fresh_process():
+    """Each test builds in a default graph of its own; scripts leave no hook and no `__main__` behind."""
+    main, finders = sys.modules["__main__"], sys.meta_path.copy()
     yield
+    sys.modules["__main__"] = main
+    if sys.meta_path != finders and "millrace.hook.finder" in sys.modules:
+        sys.modules["millrace.hook.finder"].uninstall()
     defaults = sys.modules.get("millrace.graph.defaults")
     if defaults is not None:
         import millrace as tf

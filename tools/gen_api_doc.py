@@ -166,7 +166,7 @@ _REASONS = (
         "there are no tensor processors",
     ),
     (r"Nccl|Collective", "they carry values between devices and machines"),
-    (r"EagerPyFunc|SessionHandle", "they name what lives in one process: a function, a value"),
+    (r"SessionHandle", "they name what lives in one process: a value"),
     (
         r"Ref(Identity|Select)",
         "here it is known before a run which variable is meant",

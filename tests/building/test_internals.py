@@ -88,9 +88,6 @@ def test_a_graph_is_dismantled() -> None:
 def test_nothing_happens_in_a_null_context() -> None:
     with internals.NullContextmanager(1, a=2) as entered:
         assert entered is None
-    with pytest.raises(NotImplementedError, match=r"not while it is built. Received: \(1,\)"):
-        internals.EagerTensor(1)
-    assert not isinstance(tf.constant(1), internals.EagerTensor)
 
 
 def test_conversion() -> None:

@@ -133,6 +133,7 @@ from millrace.datasets.specs import TypeSpec as TypeSpec
 from millrace.exchange.importer import import_graph_def as import_graph_def
 from millrace.exchange.tensor_messages import make_ndarray as make_ndarray
 from millrace.exchange.tensor_messages import make_tensor_proto as make_tensor_proto
+from millrace.graph.defaults import executing_eagerly as executing_eagerly
 from millrace.graph.defaults import get_default_graph as get_default_graph
 from millrace.graph.defaults import get_default_session as get_default_session
 from millrace.graph.defaults import reset_default_graph as reset_default_graph
@@ -156,6 +157,7 @@ from millrace.lib.flow.functional import foldr as foldr
 from millrace.lib.flow.functional import map_fn as map_fn
 from millrace.lib.flow.functional import scan as scan
 from millrace.lib.flow.tensor_array import TensorArray as TensorArray
+from millrace.lib.functions.eager_call import py_function as py_function
 from millrace.lib.functions.polymorphic import function as function
 from millrace.lib.functions.vectorized import vectorized_map as vectorized_map
 from millrace.lib.input.accumulators import ConditionalAccumulator as ConditionalAccumulator
@@ -247,7 +249,6 @@ from millrace.lib.platform.behavior import enable_eager_execution as enable_eage
 from millrace.lib.platform.behavior import enable_tensor_equality as enable_tensor_equality
 from millrace.lib.platform.behavior import enable_v2_behavior as enable_v2_behavior
 from millrace.lib.platform.behavior import enable_v2_tensorshape as enable_v2_tensorshape
-from millrace.lib.platform.behavior import executing_eagerly as executing_eagerly
 from millrace.lib.platform.behavior import load_library as load_library
 from millrace.lib.platform.behavior import load_op_library as load_file_system_library
 from millrace.lib.platform.behavior import load_op_library as load_op_library
@@ -1110,6 +1111,7 @@ __all__ = [
     "print",
     "profiler",
     "py_func",
+    "py_function",
     "python_io",
     "qint16",
     "qint16_ref",

@@ -273,6 +273,7 @@ NAMESPACES = frozenset({
     "queue",
     "ragged",
     "random",
+    "random.experimental",
     "resource_loader",
     "saved_model",
     "saved_model.builder",

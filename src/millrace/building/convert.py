@@ -10,7 +10,7 @@ import numpy as np
 
 from millrace.building import literals
 from millrace.building.create import create
-from millrace.core import dtypes, shapes
+from millrace.core import dtypes, shapes, tensor_proto
 from millrace.core.depth import bounded
 from millrace.core.dtypes import DType
 from millrace.core.kinds import LISTS
@@ -155,6 +155,8 @@ def to_tensor(
         return constant_of(np.asarray(value), dtype, name, preferred)
     if hasattr(value, "_as_graph_element"):
         return to_tensor(value._as_graph_element(), dtype, name, preferred, as_ref)
+    if literals.is_message(value):
+        return _from_message(value, dtype, name)
     return constant_of(value, dtype, name, preferred)
 
 
@@ -195,6 +197,13 @@ def _from_shape(value: Any, dtype: DType | None, name: str | None) -> Tensor:
 
 
 @bounded
+def _from_message(value: Any, dtype: DType | None, name: str | None) -> Tensor:
+    own = dtypes.as_dtype(value.dtype)
+    if dtype is not None and dtype is not own:
+        raise TypeError(f"Expected {dtype.name}. Received: a TensorProto of dtype {own.name}")
+    return constant_of(tensor_proto.decode(value), own, name)
+
+
 def _from_sequence(value: Any, dtype: DType | None, name: str | None, preferred: DType | None) -> Tensor:
     """A constant, or a Pack when tensors are among the elements."""
     if not _holds_tensor(value):

@@ -446,7 +446,7 @@ def infer_shapes(op: Operation, grouped: Sequence[Any]) -> None:
     except (ValueError, TypeError, IndexError, OverflowError) as error:
         shown = ", ".join(f"{t.name} {t.shape}" for t in op.inputs)
         cause = None if isinstance(error, ValueError) else error
-        raise ValueError(f"{opdef.name} '{op.name}': {error} (inputs: {shown})") from cause
+        raise op.graph.misfit(op, f"{opdef.name} '{op.name}': {error} (inputs: {shown})") from cause
     outputs = op.outputs
     if opdef.single_output:
         outputs[0].dims = dims

@@ -80,8 +80,8 @@ def inside_function() -> bool:
 
 @public("python.framework.ops.executing_eagerly_outside_functions")
 def executing_eagerly_outside_functions() -> bool:
-    """False: operations are added to a graph, and run in a session."""
-    return False
+    """Whether the outermost graph runs operations at once: inside of `tf.py_function` only."""
+    return defaults.get_default_graph().root.executes
 
 
 @public("python.framework.ops.default_session")
@@ -146,21 +146,6 @@ class NullContextmanager(contextlib.nullcontext[Any]):
 
 
 # --- values -------------------------------------------------------------------------------------------------
-
-
-@public("python.framework.ops.EagerTensor")
-class EagerTensor(Tensor):
-    """The type of values under eager execution. A graph has none, so `isinstance` is always False."""
-
-    def __init__(self, *args: Any) -> None:
-        """Refused.
-
-        Raises:
-          NotImplementedError: always.
-        """
-        raise NotImplementedError(
-            f"EagerTensor: values exist when a graph runs, not while it is built. Received: {args!r}"
-        )
 
 
 @public("python.framework.ops.internal_convert_to_tensor")

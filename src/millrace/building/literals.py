@@ -59,6 +59,11 @@ def to_array(value: Any, dtype: DType | None = None, shape: shapes.Dims = None) 
     return array if shape is None else _stretch(array, shape)
 
 
+def is_message(value: Any) -> bool:
+    """Whether a value is a `TensorProto`."""
+    return hasattr(value, "tensor_shape") and hasattr(value, "SerializeToString")
+
+
 def unstretched(value: Any, dtype: DType | None) -> np.ndarray:
     """The array for `value` in its own shape; arguments and errors as for `to_array`."""
     if isinstance(value, Tensor):

@@ -278,6 +278,8 @@ def told_value(tensor: Tensor) -> np.ndarray | None:
     """The value of a tensor as far as TensorFlow's `constant_value` looks for it: through few types of
     operations. What decides which operations are added asks for this, and everything else for `static_value`.
     """
+    if tensor.op.graph.executes:
+        return static_value(tensor)
     seen, left = {tensor}, [tensor]
     while left:
         op = left.pop().op

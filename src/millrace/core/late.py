@@ -17,6 +17,7 @@ PLACES = {
     "graph": "millrace.graph.graph",
     "savepoints": "millrace.graph.savepoints",
     "operators": "millrace.building.operators",
+    "foreign_types": "millrace.exchange.foreign_types",
     "graphdef": "millrace.exchange.graphdef",
     "picture": "millrace.drawing.picture",
     "cards": "millrace.drawing.cards",

@@ -12,6 +12,7 @@ from millrace.datasets import iterators, nesting
 from millrace.datasets.elements import attrs_of, int64
 from millrace.datasets.options import Options
 from millrace.drawing import cards
+from millrace.graph.defaults import executing_eagerly
 from millrace.graph.tensor import Tensor
 
 _SPEEDUPS = ("map_vectorization:use_choose_fastest:false",)
@@ -78,6 +79,8 @@ class DatasetBase:
         return cards.dataset(type(self).__name__, types, shapes, sources)
 
     def __iter__(self) -> Any:
+        if executing_eagerly():
+            return iterators.elements(self)
         raise RuntimeError(
             "__iter__() is only supported inside of tf.function or when eager execution is enabled."
         )

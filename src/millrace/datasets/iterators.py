@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from millrace.building import convert, raw
 from millrace.building.function import ValueGraph
 from millrace.building.scopes import colocate_with
-from millrace.core import dtypes
+from millrace.core import dtypes, errors
 from millrace.core.public import public
 from millrace.datasets import nesting
 from millrace.datasets.elements import attrs_of, legacy_structure
@@ -185,6 +186,17 @@ def initializable(dataset: DatasetBase, shared_name: str | None) -> Iterator:
     with colocate_with(resource):
         initializer = raw.MakeIterator(tensor, resource)
     return Iterator._of(resource, initializer, dataset.element_spec)
+
+
+def elements(dataset: DatasetBase) -> Generator[Any, None, None]:
+    """The elements, one after another, where operations run as they are added."""
+    iterator = initializable(dataset, None)
+    while True:
+        try:
+            element = iterator.get_next()
+        except errors.OutOfRangeError:
+            return
+        yield element
 
 
 def one_shot(dataset: DatasetBase) -> Iterator:

@@ -33,7 +33,7 @@ def make_tensor_proto(
         differ.
       ValueError: ragged lists, or a value that does not fit `shape`.
     """
-    if hasattr(values, "tensor_shape") and hasattr(values, "SerializeToString"):
+    if literals.is_message(values):
         return values
     chosen = None if dtype is None else dtypes.as_dtype(dtype).base_dtype
     dims = None if shape is None else shapes.as_dims(shape)

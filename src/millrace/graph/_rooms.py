@@ -40,7 +40,7 @@ _TYPES = {
     "millrace.ops.flow.mutex": "ConsumeMutexLock MutexLock MutexV2",
     "millrace.ops.flow.numeric_check": "CheckNumerics",
     "millrace.ops.flow.replicas": "CollectiveReduce",
-    "millrace.ops.flow.script": "PyFunc PyFuncStateless",
+    "millrace.ops.flow.script": "EagerPyFunc PyFunc PyFuncStateless",
     "millrace.ops.flow.seldom": "Abort FakeParam Timestamp ToBool",
     "millrace.ops.flow.tensor_list_edits": "TensorListConcat TensorListConcatLists TensorListResize TensorListScatter TensorListScatterIntoExistingList TensorListScatterV2",
     "millrace.ops.flow.tensor_lists": "EmptyTensorList TensorListConcatV2 TensorListElementShape TensorListFromTensor TensorListGather TensorListGetItem TensorListLength TensorListPopBack TensorListPushBack TensorListReserve TensorListSetItem TensorListSplit TensorListStack",

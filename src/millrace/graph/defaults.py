@@ -76,6 +76,19 @@ def get_default_graph() -> Graph:
     return shared.graph  # pyright: ignore[reportReturnType]
 
 
+@public(
+    "executing_eagerly",
+    "contrib.eager.executing_eagerly",
+    "contrib.eager.in_eager_mode",
+    "python.eager.context.executing_eagerly",
+    "python.eager.context.in_eager_mode",
+)
+def executing_eagerly() -> bool:
+    """True inside of a function that `tf.py_function` calls, where operations run at once; else False."""
+    items = graph_stack.items
+    return bool(items) and items[-1].executes
+
+
 @public("reset_default_graph")
 def reset_default_graph() -> None:
     """Replaces the global default graph by an empty one.

@@ -44,6 +44,7 @@ class Graph(GraphInside):
     """
 
     is_function = False  # True where a tensor from outside is captured
+    executes = False  # True where an operation is run as soon as it is added
     bodies_apart = False  # whether default seeds count the operations of branches and loops apart
 
     @property
@@ -441,6 +442,10 @@ class Graph(GraphInside):
     def _kernel_label_map(self, op_to_kernel_label_map: dict[str, str]) -> Generator[None, None, None]:
         """Accepted for programs that choose kernels by label; millrace has one kernel for each type."""
         yield
+
+    def misfit(self, op: Operation, message: str) -> Exception:
+        """The error for inputs whose shapes `op` does not take."""
+        return ValueError(message)
 
     @property
     def root(self) -> Graph:

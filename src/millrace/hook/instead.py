@@ -42,7 +42,6 @@ NAMES: dict[str, tuple[str, str]] = {
     "contrib.eager.EagerVariableStore": ("a graph makes each variable once", "tf.make_template"),
     "contrib.eager.connect_to_remote_host": ("nothing runs outside of a session", "tf.train.Server"),
     "contrib.eager.enable_remote_eager_execution": ("nothing runs outside of a session", "tf.train.Server"),
-    "contrib.eager.py_func": ("its function would get values with a gradient tape", "tf.py_func"),
     "contrib.image.single_image_random_dot_stereograms": (_NOT_WRITTEN, "tf.py_func"),
     "contrib.layers.feature_column.DataFrameColumn": (
         "contrib.learn.dataframe is not there",

@@ -101,6 +101,14 @@ SHIMS: tuple[Shim, ...] = (
         "Pillow 10",
     ),
     Shim("PIL", "PILLOW_VERSION", "PIL:__version__", "Pillow 7"),
+    *_renamed(
+        "matplotlib.cm",
+        "get_cmap=millrace.hook.old_plots:get_cmap register_cmap=millrace.hook.old_plots:register_cmap "
+        "cmap_d=_colormaps",
+        "matplotlib 3.9",
+    ),
+    Shim("matplotlib.mlab", "normpdf", "millrace.hook.old_plots:normpdf", "matplotlib 3.1"),
+    Shim("matplotlib.cbook", "iterable", "numpy:iterable", "matplotlib 3.3"),
     *_many(
         "scipy.signal",
         "barthann bartlett blackman blackmanharris bohman boxcar chebwin cosine exponential flattop gaussian "

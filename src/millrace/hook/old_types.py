@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from millrace.hook import old_plots
+
 
 @dataclass(frozen=True)
 class Method:
@@ -39,6 +41,14 @@ def _pillow(name: str) -> Callable[[ModuleType], Any]:
         return getattr(old_pillow, name)
 
     return find
+
+
+def _plots(name: str) -> Callable[[ModuleType], Any]:
+    return lambda _: getattr(old_plots, name)
+
+
+def _axis(letter: str) -> Callable[[ModuleType], Any]:
+    return lambda _: property(lambda self: getattr(self, f"{letter}axis"))
 
 
 def _stored(array: Any, *args: Any) -> None:
@@ -83,6 +93,18 @@ METHODS: tuple[Method, ...] = (
     Method("PIL.ImageFont", "FreeTypeFont", "getoffset", _pillow("getoffset"), "Pillow 10"),
     Method("PIL.ImageDraw", "ImageDraw", "textsize", _pillow("textsize"), "Pillow 10"),
     Method("PIL.ImageDraw", "ImageDraw", "multiline_textsize", _pillow("textsize"), "Pillow 10"),
+    Method(
+        "matplotlib.backends.backend_agg", "FigureCanvasAgg", "tostring_rgb", _plots("tostring_rgb"),
+        "matplotlib 3.10",
+    ),
+    Method(
+        "matplotlib.backend_bases", "FigureCanvasBase", "set_window_title", _plots("set_window_title"),
+        "matplotlib 3.6",
+    ),
+    *(
+        Method("mpl_toolkits.mplot3d.axes3d", "Axes3D", f"w_{letter}axis", _axis(letter), "matplotlib 3.8")
+        for letter in "xyz"
+    ),
     Method("scipy.sparse", "spmatrix", "A", lambda _: property(lambda self: self.toarray()), "SciPy 1.14"),
     Method("scipy.sparse", "spmatrix", "H", lambda _: property(lambda self: self.T.conj()), "SciPy 1.14"),
 )  # fmt: skip

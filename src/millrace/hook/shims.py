@@ -16,7 +16,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from millrace.hook import old_messages, old_types
+from millrace.hook import old_messages, old_plots, old_types
 from millrace.hook.old_names import SHIMS, Shim
 
 # Whole modules that are gone: a module of ours stands for them.
@@ -71,6 +71,8 @@ def _complete(module: ModuleType, chosen: frozenset[str]) -> None:
         from millrace.hook import old_yaml
 
         old_yaml.restore(module)
+    if module.__name__ in old_plots.MODULES:
+        old_plots.restore(module)
 
 
 def _arrays(scipy: ModuleType) -> None:
@@ -91,6 +93,7 @@ class _Completing:
             {shim.module for shim in SHIMS}
             | {method.module for method in old_types.METHODS}
             | {"h5py", "scipy", "yaml"}
+            | old_plots.MODULES
         )
         self._busy: set[str] = set()
 
@@ -192,7 +195,7 @@ def explain() -> list[str]:
     lines += [f"{name} (module): gone since {gone}" for name, gone in MODULES.items()]
     lines += [f"{name} (module): {where} has it, gone since {gone}" for name, (where, gone) in MOVED.items()]
     lines += [f"{m.module}.{m.owner}.{m.name}: gone since {m.gone}" for m in old_types.METHODS]
-    lines += old_numpy.EXPLAINED
+    lines += (*old_numpy.EXPLAINED, *old_plots.EXPLAINED)
     lines.append("scipy: NumPy's functions (scipy.array, scipy.sqrt), gone since SciPy 1.12")
     lines.append("modules *_pb2 of old protocol compilers are read by today's protobuf")
     lines.append(

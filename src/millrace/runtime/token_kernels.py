@@ -116,7 +116,7 @@ def _missing(op: Operation, run: Run, values: Sequence[Any]) -> Any:
 def _plain(op: Operation, lock: Any) -> Call:
     opdef = op.opdef
     kernel, xp = opdef.kernel, numpy_dialect()
-    attrs = {a: op.attrs[a] for a in opdef.kernel_attrs}
+    attrs = {a: op if a == "op" else op.attrs[a] for a in opdef.kernel_attrs}
     flat_args = [arg for arg, part in zip(opdef.inputs, op.args(), strict=True) for _ in _parts(part)]
     written = [i for i, arg in enumerate(flat_args) if arg.name in opdef.writes]
     must_exist = not opdef.reads_uninitialized
@@ -148,7 +148,7 @@ def _plain(op: Operation, lock: Any) -> Call:
             *parts, last = result
             run.set(cell_key(op), last)
         else:
-            parts = [result] if len(opdef.outputs) == 1 else list(result)
+            parts = [result] if len(opdef.outputs) == 1 else list(result or ())
         if any(arg.is_list for arg in opdef.outputs):
             return [
                 v for arg, part in zip(opdef.outputs, parts, strict=True) for v in _parts(part, arg.is_list)

@@ -44,5 +44,5 @@ def test_types_of_a_graph():
     used = tf.contrib.util.ops_used_by_graph_def(definition)
     assert "Placeholder" in used
     assert [op.name for op in tf.contrib.util.stripped_op_list_for_graph(definition).op] == used
-    with pytest.raises(RuntimeError):
+    with pytest.raises(tf.errors.NotFoundError):
         tf.contrib.util.loader.load_op_library("x.so")

@@ -80,11 +80,16 @@ def test_rates_by_norms():
 def test_weights_decay_only_where_wanted():
     v, w = tf.Variable(1.0, name="v"), tf.Variable(1.0, name="w")
     loss = tf.stop_gradient(v) * 0 + v * 0.0 + w * 0.0
-    train = opt.AdamWOptimizer(0.25, 0.1).minimize(loss, decay_var_list=[v])
+    optimizer = opt.AdamWOptimizer(0.25, 0.1)
+    train = optimizer.apply_gradients(optimizer.compute_gradients(loss), decay_var_list=[v])
     with tf.Session() as sess:
         sess.run(tf.global_variables_initializer())
         sess.run(train)
         assert sess.run([v, w]) == [0.75, 1.0]
+        train = opt.AdamWOptimizer(0.5, 0.1).minimize(loss, decay_var_list=[v])  # as in 1.15: all of them
+        sess.run(tf.global_variables_initializer())
+        sess.run(train)
+        assert sess.run([v, w]) == [0.5, 0.5]
 
 
 def test_averages_are_saved_in_place_of_variables(tmp_path):

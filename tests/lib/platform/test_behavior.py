@@ -21,7 +21,7 @@ def test_the_rest_is_refused_with_advice(name: str) -> None:
 
 
 def test_compiled_extensions_are_refused() -> None:
-    with pytest.raises(RuntimeError, match="py_func"):
+    with pytest.raises(tf.errors.NotFoundError, match="py_func"):
         tf.load_op_library("custom.so")
 
 

@@ -442,3 +442,16 @@ def test_a_dataset_of_unknown_length_shows_one_line_for_an_epoch(capsys):
     _small().fit(tf.data.Dataset.from_generator(lambda: iter(batches), *kinds), epochs=2, verbose=2)
     shown = [line.partition(" - ")[0] for line in capsys.readouterr().out.splitlines()]
     assert shown == ["Train on None steps", "Epoch 1/2", "3/3", "Epoch 2/2", "3/3"]
+
+
+@pytest.mark.parametrize("share", [1.5, 1, -0.2, True])
+def test_shares_outside_of_0_and_1_keep_nothing_for_validation(share):
+    model = tf.keras.Sequential([tf.keras.layers.Dense(2, input_shape=(3,))])
+    model.compile("sgd", "mse")
+    assert list(model.fit(_data(6, 3), _data(6, 2), verbose=0, validation_split=share).history) == ["loss"]
+
+
+def test_predictions_that_are_not_a_batch_are_refused():
+    model = tf.keras.Sequential([tf.keras.layers.Lambda(lambda x: x[:1], input_shape=(3,))])
+    with pytest.raises(ValueError, match="as many predictions"):
+        model.predict(_data(4, 3))

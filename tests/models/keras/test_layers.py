@@ -158,3 +158,82 @@ def test_a_layer_for_each_step_that_takes_no_masks_says_so():
     inputs = tf.keras.Input((5, 3, 2))
     with pytest.raises(TypeError, match="does not support masking"):
         layers.TimeDistributed(layers.Flatten())(layers.Masking()(inputs))
+
+
+class Stack(tf.keras.Model):
+    """Normalizes, then computes; its layers lie in a list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = tf.keras.layers.Dense(2)
+        self.inner = [tf.keras.layers.BatchNormalization(), tf.keras.layers.Dense(2)]
+        self.scale = [tf.Variable(2.0, use_resource=True)]
+
+    def call(self, x):
+        x = self.first(x)
+        for layer in self.inner:
+            x = layer(x)
+        return x * self.scale[0]
+
+
+def test_lists_of_layers_name_what_is_trained_first():
+    with tf.Graph().as_default():
+        model = Stack()
+        inputs = tf.keras.Input((3,))
+        whole = tf.keras.Model(inputs, model(inputs))
+        names = [w.name.split("/")[-1] for w in model.weights]
+        assert names[:2] == ["kernel:0", "bias:0"]
+        assert names[2:8] == ["gamma:0", "beta:0", "kernel:0", "bias:0", "moving_mean:0", "moving_variance:0"]
+        assert whole.get_weights()[-1] == 2.0  # a variable in a list is initialized, too
+        assert len(model.trainable_weights) == 7
+
+
+def test_a_lambda_owns_the_variables_its_function_makes():
+    with tf.Graph().as_default():
+        layer = tf.keras.layers.Lambda(lambda x: x * tf.Variable(2.0, use_resource=True))
+        inputs = tf.keras.Input((3,))
+        model = tf.keras.Model(inputs, layer(inputs))
+        layer(inputs)
+        assert len(layer.trainable_weights) == 1
+        model.compile("sgd", "mse")
+        model.fit(np.ones((2, 3)), np.zeros((2, 3)), verbose=0)
+        assert model.get_weights()[0] < 2.0
+
+
+def test_a_lambda_of_a_named_function_is_saved_as_code():
+    def doubled(x):
+        return x * 2.0
+
+    with tf.Graph().as_default():
+        config = tf.keras.layers.Lambda(doubled).get_config()
+        assert config["function_type"] == "lambda"
+        inputs = tf.keras.Input((3,))
+        again = tf.keras.layers.Lambda.from_config(config)
+        found = tf.keras.Model(inputs, again(inputs)).predict(np.ones((1, 3)))
+        assert found.tolist() == [[2.0, 2.0, 2.0]]
+        assert tf.keras.layers.Lambda(tf.keras.backend.square).get_config()["function_type"] == "function"
+
+
+def test_a_layer_without_an_output_shape_says_so():
+    with tf.Graph().as_default(), pytest.raises(NotImplementedError, match="compute_output_shape"):
+        tf.keras.layers.Layer().compute_output_shape((2, 3))
+
+
+def test_the_first_of_several_calls_gives_input_and_output():
+    with tf.Graph().as_default():
+        layer = tf.keras.layers.Dense(2)
+        first = tf.keras.Input((3,))
+        output = layer(first)
+        layer(tf.keras.Input((3,)))
+        assert layer.output is output
+        assert layer.input is first
+
+
+@pytest.mark.parametrize(
+    ("layer", "kept"),
+    [(tf.keras.layers.ReLU, False), (tf.keras.layers.ELU, True), (tf.keras.layers.LeakyReLU, True)],
+)
+def test_which_activations_pass_masks_on(layer, kept):
+    with tf.Graph().as_default():
+        masked = tf.keras.layers.Masking()(tf.keras.Input((4, 3)))
+        assert (getattr(layer()(masked), "_keras_mask", None) is not None) is kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import time
 from typing import Any
@@ -11,9 +12,9 @@ import numpy as np
 import pytest
 
 import millrace as tf
-from millrace.core.waiting import Cancellation
+from millrace.core.waiting import Cancellation, wait_until, wake_from_finalizer
 from millrace.opkit.datasets.base import Stage
-from millrace.opkit.datasets.threads import Background, Line, Pool
+from millrace.opkit.datasets.threads import Background, Line, Pool, _Filling
 
 
 class _Run:
@@ -164,3 +165,90 @@ def test_a_forgotten_iterator_ends_its_threads() -> None:
         for thread in before:
             thread.join(5)
         assert not any(thread.is_alive() for thread in before)
+
+
+@pytest.mark.parametrize("kind", [Line, Pool])
+def test_a_pause_hears_of_a_result_that_is_not_the_oldest(kind: Any) -> None:
+    gates = [threading.Event() for _ in range(3)]
+    numbers = iter(range(3))
+
+    def take() -> Any:
+        number = next(numbers, None)
+        return None if number is None else lambda: (gates[number].wait(30), number)[1]
+
+    threads = kind(_Run(), 3, take, "paused")
+    gates[0].set()
+    assert threads.next() == 0
+    saving = threading.Thread(target=lambda: saved.extend(threads.paused(list)), daemon=True)
+    saved: list[int] = []
+    gates[1].set()  # the oldest is done
+    saving.start()
+    time.sleep(0.05)  # who pauses waits for the rest
+    gates[2].set()
+    saving.join(30)
+    assert saved == [1, 2]
+    threads.close()
+
+
+def test_one_who_helps_never_waits_for_room_that_it_is_to_make() -> None:
+    run: Any = _Run()
+    numbers = iter(range(5_000))
+
+    def take() -> Any:
+        number = next(numbers, None)
+        return None if number is None else lambda: number
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        line = Line(run, 2, take, "crowded")
+        given: list[int] = []
+        helper = _Filling(target=lambda: given.extend(iter(line.next, None)), daemon=True)
+        helper.start()
+        helper.join(30)
+        assert given == list(range(5_000))
+        line.close()
+    finally:
+        sys.setswitchinterval(before)
+
+
+@pytest.mark.parametrize("kind", [Line, Pool])
+def test_who_waits_for_threads_that_another_closes_goes_on(kind: Any) -> None:
+    began, gate = threading.Event(), threading.Event()
+    threads = kind(_Run(), 2, lambda: lambda: (began.set(), gate.wait(30)), "closed meanwhile")
+    outcome: list[Any] = []
+
+    def take() -> None:
+        try:
+            outcome.append(threads.next())
+            outcome.append(threads.next())
+        except tf.errors.CancelledError as error:
+            outcome.append(error)
+
+    taking = threading.Thread(target=take, daemon=True)
+    taking.start()
+    assert began.wait(10)
+    threads.stop()
+    gate.set()
+    taking.join(10)
+    assert not taking.is_alive()
+
+
+def test_a_finalizer_never_waits_for_a_lock() -> None:
+    condition, held, go = threading.Condition(), threading.Event(), threading.Event()
+    stopped = False
+
+    def wait() -> None:
+        with condition:
+            held.set()
+            go.wait(30)  # as one who waits for what the finalizer's thread holds
+            wait_until(condition, lambda: stopped)
+
+    waiting = threading.Thread(target=wait, daemon=True)
+    waiting.start()
+    assert held.wait(10)
+    stopped = True
+    wake_from_finalizer(condition)
+    go.set()
+    waiting.join(10)
+    assert not waiting.is_alive()

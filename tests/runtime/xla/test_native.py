@@ -141,6 +141,13 @@ CONVOLUTIONS = [
     ((9, 28, 14, 64), (1, 1), 32, (2, 2), ((0, 0), (0, 0)), (1, 1)),
     ((2, 5, 60, 40), (1, 9), 20, (1, 1), ((0, 0), (4, 4)), (1, 1)),
     ((16, 40, 40, 1), (9, 9), 16, (1, 1), ((4, 4), (4, 4)), (1, 1)),
+    # images enough for tiles of one pixel: whole, with a rest, in pieces of the sum, of images that clash
+    ((36, 9, 7, 24), (3, 3), 48, (1, 1), ((1, 1), (1, 1)), (1, 1)),
+    ((50, 9, 7, 5), (3, 4), 20, (1, 2), ((2, 1), (3, 0)), (1, 1)),
+    ((27, 8, 9, 31), (5, 4), 33, (2, 1), ((3, 4), (5, 5)), (1, 1)),
+    ((16, 10, 11, 40), (4, 3), 70, (1, 1), ((3, 3), (4, 4)), (2, 3)),
+    ((50, 8, 8, 16), (3, 3), 40, (1, 1), ((1, 1), (1, 1)), (1, 1)),
+    ((64, 3, 2, 64), (7, 7), 32, (1, 1), ((3, 3), (3, 3)), (1, 1)),
 ]
 
 
@@ -235,13 +242,23 @@ def test_what_follows_a_product(native: Any, rows: int, inner: int, columns: int
     assert native.matmul(*stored, turn_a, False, native.After(addend=normal(columns))) is None
 
 
-def test_what_follows_a_convolution(native: Any) -> None:
-    x, w = normal(4, 13, 16, 24), normal(3, 3, 24, 40)
+@pytest.mark.parametrize("images", [4, 50])
+def test_what_follows_a_convolution(native: Any, images: int) -> None:
+    x, w = normal(images, 13, 16, 24), normal(3, 3, 24, 40)
     where = (2, 1), ((1, 1), (0, 2)), (1, 1)
     product = reference(x, w, *where)
     for after in all_that_follows(native, *product.shape):
         close(native.conv(x, w, *where, after), followed(product, after))
     assert native.conv(x, w, *where, native.After(bias=normal(24))) is None
+
+
+def test_an_image_of_nan_stays_alone(native: Any) -> None:
+    x, w = normal(24, 9, 9, 16), normal(3, 3, 16, 32)
+    where = (1, 1), ((1, 1), (1, 1)), (1, 1)
+    wanted = np.array(native.conv(x, w, *where))
+    x[5, 0, 0] = np.nan
+    wanted[5, :2, :2] = np.nan
+    np.testing.assert_array_equal(native.conv(x, w, *where), wanted)
 
 
 def test_a_relu_of_nan_is_nan(native: Any) -> None:

@@ -37,12 +37,13 @@ from millrace.contributed.eager.objects import restore_network_checkpoint as res
 from millrace.contributed.eager.objects import restore_variables_on_create as restore_variables_on_create
 from millrace.contributed.eager.objects import save_network_checkpoint as save_network_checkpoint
 from millrace.datasets.specs import TensorSpec as TensorSpec
+from millrace.graph.defaults import executing_eagerly as executing_eagerly
+from millrace.graph.defaults import executing_eagerly as in_eager_mode
 from millrace.lib.flow.custom_gradient import custom_gradient as custom_gradient
+from millrace.lib.functions.eager_call import py_function as py_func
 from millrace.lib.functions.polymorphic import defun as defun
 from millrace.lib.functions.polymorphic import function as function
 from millrace.lib.platform.behavior import enable_eager_execution as enable_eager_execution
-from millrace.lib.platform.behavior import executing_eagerly as executing_eagerly
-from millrace.lib.platform.behavior import executing_eagerly as in_eager_mode
 from millrace.lib.platform.config import experimental_list_devices as list_devices
 from millrace.lib.platform.context import num_gpus as num_gpus
 from millrace.saver.object_checkpoint import Checkpoint as Checkpoint
@@ -85,6 +86,7 @@ __all__ = [
     "make_template",
     "nan_callback",
     "num_gpus",
+    "py_func",
     "restore_network_checkpoint",
     "restore_variables_on_create",
     "run",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from millrace.building import convert, raw
+from millrace.building import raw
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import colocate_with, control_dependencies
 from millrace.core.public import public
@@ -12,6 +12,7 @@ from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import group
 from millrace.lib.variables import assigning
 from millrace.ops.array import gather
+from millrace.ops.array.constant import identity
 from millrace.training.optimizers.adam import AdamOptimizer
 from millrace.training.optimizers.optimizer import cast
 
@@ -23,24 +24,40 @@ class LazyAdamOptimizer(AdamOptimizer):
     Arguments as for `tf.train.AdamOptimizer`.
     """
 
-    def _rows(self, grad: Tensor, var: Any, indices: Tensor) -> Any:
-        dtype = var.dtype.base_dtype
-        beta1, beta2 = cast(self._beta1_t, dtype), cast(self._beta2_t, dtype)
-        m, v = self.get_slot(var, "m"), self.get_slot(var, "v")
-        m_rows = beta1 * gather.gather(m, indices) + (1 - beta1) * grad
-        v_rows = beta2 * gather.gather(v, indices) + (1 - beta2) * raw.Square(grad)
-        step = self._rate(dtype) * m_rows / (raw.Sqrt(v_rows) + cast(self._epsilon_t, dtype))
-        return group(
-            assigning.scatter_sub(var, indices, step),
-            assigning.scatter_update(m, indices, m_rows),
-            assigning.scatter_update(v, indices, v_rows),
-        )
+    def _averaged_rows(self, grad: Tensor, var: Any, indices: Tensor, write: Any) -> Any:
+        """The rows of m and v after the step, and what `write` made of the slot and of them."""
+        dtype, made = var.dtype.base_dtype, []
+        for name, beta, value in (
+            ("m", self._beta1_t, lambda: grad),
+            ("v", self._beta2_t, lambda: raw.Square(grad)),
+        ):
+            slot, kept = self.get_slot(var, name), cast(beta, dtype)
+            rows = kept * gather.gather(slot, indices) + (1 - kept) * value()
+            made.append((rows, write(slot, rows)))
+        return made
 
     def _apply_sparse(self, grad: IndexedSlices, var: Any) -> Any:
-        return self._rows(grad.values, var, grad.indices)
+        dtype, indices, locking = var.dtype.base_dtype, grad.indices, self._use_locking
+
+        def write(slot: Any, rows: Tensor) -> Tensor:
+            return assigning.scatter_update(slot, indices, rows, locking)
+
+        rate = self._rate(dtype)
+        (_, m), (_, v) = self._averaged_rows(grad.values, var, indices, write)
+        m_rows, v_rows = gather.gather(m, indices), gather.gather(v, indices)
+        below = raw.Sqrt(v_rows) + cast(self._epsilon_t, dtype)
+        return group(assigning.scatter_sub(var, indices, rate * m_rows / below, locking), m, v)
 
     def _resource_apply_sparse(self, grad: Tensor, handle: Any, indices: Tensor) -> Any:
-        return self._rows(grad, handle, indices)
+        dtype = handle.dtype.base_dtype
+
+        def write(slot: Any, rows: Tensor) -> Any:
+            return raw.ResourceScatterUpdate(slot.handle, indices, rows)
+
+        rate = self._rate(dtype)
+        (m_rows, m), (v_rows, v) = self._averaged_rows(grad, handle, indices, write)
+        step = rate * m_rows / (raw.Sqrt(v_rows) + cast(self._epsilon_t, dtype))
+        return group(raw.ResourceScatterSub(handle.handle, indices, step), m, v)
 
 
 @public("contrib.opt.NadamOptimizer")
@@ -52,17 +69,19 @@ class NadamOptimizer(AdamOptimizer):
 
     def _rows(self, grad: Tensor, var: Any, indices: Tensor) -> Any:
         dtype = var.dtype.base_dtype
+        rate = self._rate(dtype)
         beta1, beta2 = cast(self._beta1_t, dtype), cast(self._beta2_t, dtype)
-        places = raw.ExpandDims(indices, -1)
-
-        def moved(slot: Any, kept: Tensor, gradient: Tensor) -> Tensor:
-            return raw.TensorScatterAdd(slot * kept, places, gradient * (1 - kept))
-
         m, v = self.get_slot(var, "m"), self.get_slot(var, "v")
-        new_m, new_v = moved(m, beta1, grad), moved(v, beta2, grad * grad)
-        ahead = raw.TensorScatterAdd(new_m * beta1, places, grad * (1 - beta1))
-        step = self._rate(dtype) * ahead / (raw.Sqrt(new_v) + cast(self._epsilon_t, dtype))
-        return group(var.assign_sub(step), m.assign(new_m), v.assign(new_v))
+        added = grad * (1 - beta1)
+        with control_dependencies([m.assign(m * beta1, use_locking=self._use_locking)]):
+            whole = m.graph.as_graph_element(assigning.scatter_add(m, indices, added))
+            ahead = added + beta1 * gather.gather(whole, indices)
+        squares = (grad * grad) * (1 - beta2)
+        with control_dependencies([v.assign(v * beta2, use_locking=self._use_locking)]):
+            whole = v.graph.as_graph_element(assigning.scatter_add(v, indices, squares))
+        root = raw.Sqrt(gather.gather(whole, indices))
+        step = -rate * ahead / (root + cast(self._epsilon_t, dtype))
+        return group(assigning.scatter_add(var, indices, step), ahead, whole)
 
     def _apply_sparse(self, grad: IndexedSlices, var: Any) -> Any:
         return self._rows(grad.values, var, grad.indices)
@@ -105,18 +124,20 @@ class AdaMaxOptimizer(AdamOptimizer):
 
     def _rows(self, grad: Tensor, var: Any, indices: Tensor) -> Any:
         dtype = var.dtype.base_dtype
-        beta1, beta2 = cast(self._beta1_t, dtype), cast(self._beta2_t, dtype)
-        power = cast(self._get_non_slot_variable("beta1_power").value(), dtype)
         m, v = self.get_slot(var, "m"), self.get_slot(var, "v")
-        m_rows = beta1 * gather.gather(m, indices) + (1 - beta1) * grad
-        v_rows = raw.Maximum(beta2 * gather.gather(v, indices), raw.Abs(grad))
-        rate = cast(self._lr_t, dtype) / (1 - power)
-        step = rate * m_rows / (v_rows + cast(self._epsilon_t, dtype))
-        return group(
-            assigning.scatter_sub(var, indices, step),
-            assigning.scatter_update(m, indices, m_rows),
-            assigning.scatter_update(v, indices, v_rows),
-        )
+        beta1, beta2 = cast(self._beta1_t, dtype), cast(self._beta2_t, dtype)
+        m_rows = gather.gather(m, indices) * beta1 + grad * (1 - beta1)
+        with control_dependencies([m_rows]):
+            new_m = assigning.scatter_update(m, indices, m_rows)
+        v_rows = raw.Maximum(gather.gather(v, indices) * beta2, raw.Abs(grad))
+        with control_dependencies([v_rows]):
+            new_v = assigning.scatter_update(v, indices, v_rows)
+        power = self._get_non_slot_variable("beta1_power").value
+        rate = -cast(self._lr_t, dtype) / (1 - cast(power(), dtype))
+        step = rate * (m_rows / (v_rows + cast(self._epsilon_t, dtype)))
+        with control_dependencies([step]):
+            moved = assigning.scatter_add(var, indices, step)
+        return group(moved, new_m, new_v)
 
     def _apply_sparse(self, grad: IndexedSlices, var: Any) -> Any:
         return self._rows(grad.values, var, grad.indices)
@@ -155,23 +176,19 @@ class _ByStep(AdamOptimizer):
 
     def _prepare(self) -> None:
         super()._prepare()
-        step = convert.to_tensor(self._call_if_callable(self._global_step))
-        self._step_t = raw.Cast(step, DstT=self._beta1_t.dtype.base_dtype)
+        step = identity(self._call_if_callable(self._global_step))
+        self._step_t = raw.Cast(step + 1, DstT=self._beta1_t.dtype.base_dtype)
 
-    def _powers(self, dtype: Any) -> tuple[Tensor, Tensor]:
-        count = cast(self._step_t, dtype) + 1
-        return (
-            raw.Pow(cast(self._beta1_t, dtype), count),
-            raw.Pow(cast(self._beta2_t, dtype), count),
-        )
+    def _power(self, beta: Tensor, dtype: Any) -> Tensor:
+        return raw.Pow(cast(beta, dtype), cast(self._step_t, dtype))
 
     def _input(self, name: str, dtype: Any) -> Tensor:
         if name in ("beta1_power", "beta2_power"):
-            return self._powers(dtype)[name == "beta2_power"]
+            return self._power(self._beta1_t if name == "beta1_power" else self._beta2_t, dtype)
         return cast(getattr(self, self.tensor_inputs[name]), dtype)
 
     def _rate(self, dtype: Any) -> Tensor:
-        power1, power2 = self._powers(dtype)
+        power1, power2 = self._power(self._beta1_t, dtype), self._power(self._beta2_t, dtype)
         return cast(self._lr_t, dtype) * raw.Sqrt(1 - power2) / (1 - power1)
 
     def _finish(self, update_ops: list[Any], name_scope: str) -> Any:
@@ -187,6 +204,6 @@ class AdamGSOptimizer(_ByStep):
 class LazyAdamGSOptimizer(_ByStep):
     """`LazyAdamOptimizer` whose bias corrections follow from `global_step`; arguments as for `AdamGS`."""
 
-    _rows = LazyAdamOptimizer._rows
+    _averaged_rows = LazyAdamOptimizer._averaged_rows
     _apply_sparse = LazyAdamOptimizer._apply_sparse
     _resource_apply_sparse = LazyAdamOptimizer._resource_apply_sparse

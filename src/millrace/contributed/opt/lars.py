@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from millrace.building import raw
+from millrace.building import convert, raw
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.linalg.norms import norm
 from millrace.ops.math.select import where
 from millrace.training.optimizers.momentum import MomentumOptimizer
-from millrace.training.optimizers.optimizer import cast
 
 
 @public("contrib.opt.LARSOptimizer")
@@ -56,32 +54,31 @@ class LARSOptimizer(MomentumOptimizer):
 
     def compute_lr(self, grad: Tensor, var: Any) -> tuple[Tensor, Tensor]:
         """The variable's rate, and its gradient with the decay."""
-        rate = cast(self._learning_rate_tensor, var.dtype)
+        rate = self._learning_rate
         if self._skip_list is not None and any(part in var.name for part in self._skip_list):
             return rate, grad
-        weights, slope = norm(var.value()), norm(grad)
+        weights, slope = norm(var), norm(grad)
+        if_weights, if_slope = raw.Greater(weights, 0.0), raw.Greater(slope, 0.0)
         ratio = self._eeta * weights / (slope + self._weight_decay * weights + self._epsilon)
-        one = raw.OnesLike(ratio)
-        ratio = where(weights > 0, where(slope > 0, ratio, one), one)
+        ratio = where(if_weights, where(if_slope, ratio, 1.0), 1.0)
         return rate * ratio, grad + self._weight_decay * var
 
     def _apply_dense(self, grad: Tensor, var: Any) -> Any:
-        scaled = self._scaled(grad, var)
-        return self._with_unit_rate(lambda: super(LARSOptimizer, self)._apply_dense(scaled, var))
+        return self._moved(raw.ApplyMomentum, grad, var)
 
     def _resource_apply_dense(self, grad: Tensor, handle: Any) -> Any:
-        scaled = self._scaled(grad, handle)
-        return self._with_unit_rate(lambda: super(LARSOptimizer, self)._resource_apply_dense(scaled, handle))
+        return self._moved(raw.ResourceApplyMomentum, grad, handle)
 
-    def _scaled(self, grad: Tensor, var: Any) -> Tensor:
+    def _moved(self, apply: Any, grad: Tensor, var: Any) -> Any:
+        """Momentum at rate 1; the rate is in the gradient already, and so in what the momentum sums."""
         rate, gradient = self.compute_lr(grad, var)
-        return rate * gradient
-
-    def _with_unit_rate(self, apply: Callable[[], Any]) -> Any:
-        """What `apply` returns; the rate is in the gradient already, and so in what the momentum sums."""
-        before = self._learning_rate_tensor
-        self._learning_rate_tensor = raw.OnesLike(before)
-        try:
-            return apply()
-        finally:
-            self._learning_rate_tensor = before
+        one = convert.constant_of(1.0, var.dtype.base_dtype, "Cast/x")
+        return apply(
+            var._target,
+            self.get_slot(var, "momentum")._target,
+            one,
+            gradient * rate,
+            self._momentum,
+            use_locking=False,
+            use_nesterov=self._use_nesterov,
+        )

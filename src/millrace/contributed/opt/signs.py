@@ -49,24 +49,24 @@ class _SignOptimizer(FusedOptimizer, Optimizer):
             self._sign_decay_t = convert.to_tensor(1.0, name="sign_decay")
 
     def _factor(self, agreement: Tensor) -> Tensor:
-        """What a gradient is multiplied with; `agreement` is the product of the signs, scaled."""
+        """What a gradient is multiplied with; `agreement` is the product of the signs."""
         raise NotImplementedError(f"{type(self).__name__} must override _factor")
 
-    def _rows(self, grad: Tensor, var: Any, indices: Tensor) -> Any:
+    def _rows(self, grad: IndexedSlices, var: Any) -> Any:
         """Moves all of m, and the rows of the variable that have a gradient."""
         dtype = var.dtype.base_dtype
         beta, m = cast(self._beta_t, dtype), self.get_slot(var, "m")
-        whole = raw.TensorScatterAdd(m * beta, raw.ExpandDims(indices, -1), grad * (1 - beta))
-        agreement = raw.Sign(gather.gather(whole, indices)) * raw.Sign(grad)
-        factor = self._factor(cast(self._sign_decay_t, dtype) * agreement)
-        step = cast(self._lr_t, dtype) * factor * grad
-        return group(assigning.scatter_sub(var, indices, step), m.assign(whole))
+        whole = m.assign(m * beta + (1 - beta).__rmul__(grad), use_locking=self._use_locking)
+        sign = raw.Sign(grad.values)
+        factor = self._factor(gather.gather(raw.Sign(whole), grad.indices) * sign)
+        step = cast(self._lr_t, dtype) * factor * grad.values
+        return group(assigning.scatter_sub(var, grad.indices, step, self._use_locking), whole)
 
     def _apply_sparse(self, grad: IndexedSlices, var: Any) -> Any:
-        return self._rows(grad.values, var, grad.indices)
+        return self._rows(grad, var)
 
     def _resource_apply_sparse(self, grad: Tensor, handle: Any, indices: Tensor) -> Any:
-        return self._rows(grad, handle, indices)
+        return self._rows(IndexedSlices(grad, indices, convert.shape_tensor(handle.value())), handle)
 
 
 @public("contrib.opt.AddSignOptimizer")
@@ -107,7 +107,8 @@ class AddSignOptimizer(_SignOptimizer):
         self._alpha_t = convert.to_tensor(self._call_if_callable(self._alpha), name="alpha")
 
     def _factor(self, agreement: Tensor) -> Tensor:
-        return cast(self._alpha_t, agreement.dtype) + agreement
+        dtype = agreement.dtype
+        return cast(self._alpha_t, dtype) + cast(self._sign_decay_t, dtype) * agreement
 
 
 @public("contrib.opt.PowerSignOptimizer")
@@ -141,11 +142,17 @@ class PowerSignOptimizer(_SignOptimizer):
         name: str = "PowerSignOptimizer",
     ) -> None:
         super().__init__(learning_rate, beta, sign_decay_fn, use_locking, name)
-        self._logbase = math.log(base)
+        self._base, self._logbase = base, math.log(base)
 
     def _prepare(self) -> None:
         super()._prepare()
         self._logbase_t = convert.to_tensor(self._logbase, name="logbase")
 
+    def _rows(self, grad: IndexedSlices, var: Any) -> Any:
+        self._base_t = convert.constant_of(self._base, var.dtype.base_dtype, "Cast/x")
+        return super()._rows(grad, var)
+
     def _factor(self, agreement: Tensor) -> Tensor:
-        return raw.Exp(cast(self._logbase_t, agreement.dtype) * agreement)
+        dtype = agreement.dtype
+        power = cast(self._logbase_t, dtype) * cast(self._sign_decay_t, dtype) * agreement
+        return raw.Pow(self._base_t, power)

@@ -11,9 +11,10 @@ from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.variables import assigning
 from millrace.ops.array import gather
+from millrace.ops.array.constant import no_op
 from millrace.training.optimizers.adam import AdamOptimizer
 from millrace.training.optimizers.momentum import MomentumOptimizer
-from millrace.training.optimizers.optimizer import Optimizer, cast
+from millrace.training.optimizers.optimizer import Optimizer
 
 
 @public("contrib.opt.DecoupledWeightDecayExtension")
@@ -24,6 +25,8 @@ class DecoupledWeightDecayExtension:
       weight_decay: a scalar: number, tensor, or function that gives one.
       **kwargs: the optimizer's.
     """
+
+    _use_locking: bool  # the optimizer's
 
     def __init__(self, weight_decay: Any, *args: Any, **kwargs: Any) -> None:
         self._decay_var_list: set[Any] | None = None
@@ -46,11 +49,10 @@ class DecoupledWeightDecayExtension:
         """As every optimizer's.
 
         Args:
-          decay_var_list: the variables whose weights decay; default: all that are changed.
+          decay_var_list: not heeded, as in 1.15, where `apply_gradients` takes its own; all weights decay.
           loss, global_step, var_list, gate_gradients, aggregation_method, colocate_gradients_with_ops, name,
             grad_loss: the optimizer's.
         """
-        self._decay_var_list = set(decay_var_list) if decay_var_list else None
         return super().minimize(  # type: ignore[misc]
             loss,
             global_step=global_step,
@@ -70,45 +72,45 @@ class DecoupledWeightDecayExtension:
         decay_var_list: Any = None,
     ) -> Any:
         """As every optimizer's; `decay_var_list` says whose weights decay, by default all."""
-        if decay_var_list:
-            self._decay_var_list = set(decay_var_list)
+        self._decay_var_list = set(decay_var_list) if decay_var_list else None
         return super().apply_gradients(grads_and_vars, global_step=global_step, name=name)  # type: ignore[misc]
 
     def _prepare(self) -> None:
-        decay = self._weight_decay
-        value = decay() if callable(decay) and not isinstance(decay, Tensor) else decay
-        self._weight_decay_tensor = convert.to_tensor(value, name="weight_decay")
+        self._weight_decay_tensor = convert.to_tensor(self._weight_decay_value(), name="weight_decay")
         super()._prepare()  # type: ignore[misc]
+
+    def _weight_decay_value(self) -> Any:
+        decay = self._weight_decay
+        return decay() if callable(decay) and not isinstance(decay, Tensor) else decay
 
     def _decays(self, var: Any) -> bool:
         return self._decay_var_list is None or var in self._decay_var_list
 
-    def _decay_weights_op(self, var: Any) -> list[Any]:
+    def _decay_weights_op(self, var: Any) -> Any:
         if not self._decays(var):
-            return []
-        decay = cast(self._weight_decay_tensor, var.dtype.base_dtype)
-        return [var.assign_sub(decay * var)]
+            return no_op()
+        return var.assign_sub(self._weight_decay_value() * var, use_locking=self._use_locking)
 
-    def _decay_weights_sparse_op(self, var: Any, indices: Tensor) -> list[Any]:
+    def _decay_weights_sparse_op(self, var: Any, indices: Tensor) -> Any:
         if not self._decays(var):
-            return []
-        decay = cast(self._weight_decay_tensor, var.dtype.base_dtype)
-        return [assigning.scatter_sub(var, indices, decay * gather.gather(var, indices))]
+            return no_op()
+        update = -self._weight_decay_value() * gather.gather(var, indices)
+        return assigning.scatter_add(var, indices, update, self._use_locking)
 
     def _apply_dense(self, grad: Tensor, var: Any) -> Any:
-        with control_dependencies(self._decay_weights_op(var)):
+        with control_dependencies([self._decay_weights_op(var)]):
             return super()._apply_dense(grad, var)  # type: ignore[misc]
 
     def _resource_apply_dense(self, grad: Tensor, handle: Any) -> Any:
-        with control_dependencies(self._decay_weights_op(handle)):
+        with control_dependencies([self._decay_weights_op(handle)]):
             return super()._resource_apply_dense(grad, handle)  # type: ignore[misc]
 
     def _apply_sparse(self, grad: IndexedSlices, var: Any) -> Any:
-        with control_dependencies(self._decay_weights_sparse_op(var, grad.indices)):
+        with control_dependencies([self._decay_weights_sparse_op(var, grad.indices)]):
             return super()._apply_sparse(grad, var)  # type: ignore[misc]
 
     def _resource_apply_sparse(self, grad: Tensor, handle: Any, indices: Tensor) -> Any:
-        with control_dependencies(self._decay_weights_sparse_op(handle, indices)):
+        with control_dependencies([self._decay_weights_sparse_op(handle, indices)]):
             return super()._resource_apply_sparse(grad, handle, indices)  # type: ignore[misc]
 
 

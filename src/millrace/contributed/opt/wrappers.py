@@ -7,13 +7,13 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.building.indexed_slices import IndexedSlices
-from millrace.building.scopes import colocate_with, control_dependencies
-from millrace.core import dtypes
+from millrace.building.scopes import colocate_with, control_dependencies, name_scope
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import cond, group
 from millrace.lib.linalg.norms import clip_by_global_norm as clip_all
 from millrace.lib.linalg.norms import clip_by_norm
+from millrace.lib.math.reductions import count_nonzero
 from millrace.lib.variables import assigning
 from millrace.lib.variables.sets import global_variables
 from millrace.lib.variables.variable import Variable
@@ -140,23 +140,25 @@ class VariableClippingOptimizer(_Around):
     def apply_gradients(self, grads_and_vars: Any, global_step: Any = None, name: str | None = None) -> Any:
         """As every optimizer's; then variables are clipped."""
         pairs = list(grads_and_vars)
-        update = self._opt.apply_gradients(pairs, global_step=global_step)
-        clips = []
-        with control_dependencies([update]):
-            for gradient, var in pairs:
-                if gradient is None or var not in self._clip_dims:
-                    continue
-                with colocate_with(var.op):
-                    clips.append(self._clip(gradient, var))
-        with control_dependencies([*clips, update]):
-            return constant.no_op(name=name)
+        with name_scope(self._name) as scope:
+            update = self._opt.apply_gradients(pairs, global_step=global_step)
+            clips = []
+            with control_dependencies([update]):
+                for gradient, var in pairs:
+                    if gradient is None or var not in self._clip_dims:
+                        continue
+                    with name_scope(f"clip_{var.op.name}"), colocate_with(var.op):
+                        clips.append(self._clip(gradient, var))
+            return group(*clips, update, name=scope)
 
     def _clip(self, gradient: Any, var: Any) -> Any:
         dims = self._clip_dims[var]
         if not isinstance(gradient, IndexedSlices) or 0 in dims:
-            return var.assign(clip_by_norm(var.read_value(), self._max_norm, dims))
+            value = var.read_value()
+            return var.assign_sub(value - clip_by_norm(value, self._max_norm, dims))
         rows = gather.gather(var, gradient.indices)
-        return assigning.scatter_update(var, gradient.indices, clip_by_norm(rows, self._max_norm, dims))
+        change = rows - clip_by_norm(rows, self._max_norm, dims)
+        return assigning.scatter_sub(var, gradient.indices, change)
 
 
 @public("contrib.opt.DropStaleGradientOptimizer")
@@ -244,8 +246,7 @@ def _all_zero(gradients: Iterable[Any]) -> Tensor:
     counts = []
     for gradient in gradients:
         values = gradient.values if isinstance(gradient, IndexedSlices) else gradient
-        nonzero = raw.Cast(raw.NotEqual(values, raw.ZerosLike(values)), DstT=dtypes.int32)
-        counts.append(raw.Sum(raw.Reshape(nonzero, [-1]), [0]))
+        counts.append(count_nonzero(values))
     return raw.Equal(raw.AddN(counts) if len(counts) > 1 else counts[0], 0)
 
 
@@ -258,7 +259,7 @@ def clip_gradients_by_global_norm(gradients_variables: Any, clip_norm: Any = 20.
       clip_norm: the largest norm.
     """
     gradients, variables = zip(*gradients_variables, strict=True)
-    present = [constant.constant(0, dtypes.float32) if g is None else convert.to_tensor(g) for g in gradients]
+    present = [constant.constant(0.0) if g is None else convert.to_tensor(g) for g in gradients]
     nothing = _all_zero(present)
     clipped: Callable[[], list[Any]] = lambda: clip_all(present, clip_norm)[0]  # noqa: E731
     found = cond(nothing, lambda: [constant.identity(g) for g in present], clipped)

@@ -364,9 +364,9 @@ def _noisy(pairs: _Pairs, scale: float) -> _Pairs:
     found = []
     for gradient, variable in pairs:
         if gradient is not None:
-            values = _values(gradient)
-            noise = truncated_normal(raw.Shape(values), dtype=values.dtype.base_dtype) * scale
-            gradient = _with_values(gradient, values + noise)
+            rows = isinstance(gradient, IndexedSlices)
+            shape = gradient.dense_shape if rows else gradient.get_shape()
+            gradient = gradient + truncated_normal(shape) * scale
         found.append((gradient, variable))
     return found
 

@@ -122,6 +122,10 @@ def cond(
             raise TypeError(f"cond: pred must be bool. Received: {pred.name} of dtype {pred.dtype.name}")
         if pred.dims is not None and len(pred.dims) != 0:
             raise ValueError(f"cond: pred must be a scalar. Received: {pred.name} of shape {pred.shape}")
+        graph = get_default_graph()
+        if graph.executes:
+            result = true_fn() if pred else false_fn()
+            return result if strict else _unpacked(result)
         graph = pred.graph
         if graph.body is not None and pred.op.body is not graph.body:
             pred = graph.body.capture(pred)

@@ -87,6 +87,8 @@ class Loop:
     def build(self) -> list[Any]:
         """Adds the loop; its variables afterwards, nested as they were given."""
         graph = self.graph
+        if graph.executes:
+            return self._run()
         apart = graph.bodies_apart
         counters = 1 if self.limited and not apart else 0
         if apart:
@@ -139,6 +141,16 @@ class Loop:
             )
             outputs = [raw.Identity(t, name="Exit") for t in outputs]
         return nest.pack_sequence_as(values, after.pack(outputs))
+
+    def _run(self) -> list[Any]:
+        """Goes round at once: there are values to decide by."""
+        found = nest.pack_sequence_as(self.variables, self.flat.pack(self.start))
+        while self.test(*found):
+            values = self.step(*found)
+            values = values if nest.is_nested(values) else [values]
+            after = self._results(values)
+            found = nest.pack_sequence_as(values, after.pack(after.tensors))
+        return found
 
     def _results(self, values: Any) -> Flat:
         """What `body` returned, as tensors, checked to nest as the loop variables do."""

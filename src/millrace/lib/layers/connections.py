@@ -50,36 +50,30 @@ class Connected:
         outputs = self.get_output_at(node_index)
         return [mask_of(t) for t in outputs] if isinstance(outputs, list) else mask_of(outputs)
 
-    def _only(self, what: str) -> int:
-        nodes = self._inbound_nodes
-        if not nodes:
+    def _first(self, what: str) -> int:
+        if not self._inbound_nodes:
             raise AttributeError(f"Layer {self.name} is not connected, no {what} to return.")
-        if len(nodes) > 1:
-            raise AttributeError(
-                f"Layer {self.name} has multiple inbound nodes, hence the notion of 'layer {what}' is "
-                f"ill-defined. Use `get_{what}_at(node_index)` instead."
-            )
         return 0
 
     @property
     def input(self) -> Any:
-        """The inputs of the only call."""
-        return self.get_input_at(self._only("input"))
+        """The inputs of the first call."""
+        return self.get_input_at(self._first("input"))
 
     @property
     def output(self) -> Any:
-        """The outputs of the only call."""
-        return self.get_output_at(self._only("output"))
+        """The outputs of the first call."""
+        return self.get_output_at(self._first("output"))
 
     @property
     def input_mask(self) -> Any:
-        """The masks of the inputs of the only call."""
-        return self.get_input_mask_at(self._only("input"))
+        """The masks of the inputs of the first call."""
+        return self.get_input_mask_at(self._first("input"))
 
     @property
     def output_mask(self) -> Any:
-        """The masks of the outputs of the only call."""
-        return self.get_output_mask_at(self._only("output"))
+        """The masks of the outputs of the first call."""
+        return self.get_output_mask_at(self._first("output"))
 
     def _shape(self, attribute: str, what: str) -> Any:
         nodes = self._inbound_nodes

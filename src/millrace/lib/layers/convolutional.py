@@ -49,6 +49,7 @@ class Convolution(layer.Layer):
     """
 
     rank: int
+    _last_axis = -1  # how the input spec names the axis of channels that come last
 
     def __init__(
         self,
@@ -131,7 +132,7 @@ class Convolution(layer.Layer):
                 f"Layer {self.name}: the channel dimension of the inputs should be defined. "
                 f"Received: shape {shapes.format_dims(dims)}"
             )
-        axis = 1 if self.data_format == "channels_first" else self.rank + 1
+        axis = 1 if self.data_format == "channels_first" else self._last_axis
         self.input_spec = InputSpec(ndim=self.rank + 2, axes={axis: depth})
         return depth
 

@@ -190,7 +190,7 @@ def dense(
     return called(Dense, locals())
 
 
-class DropoutLayer(layer.Layer):
+class DropoutLayer(layer.SameShape):
     """Sets elements to zero at random while training and scales the others up.
 
     Args:

@@ -141,9 +141,11 @@ class Layer(Collecting, Connected):
         if tracked is not None and name not in _UNTRACKED:
             if isinstance(value, Layer | Variable) or tracking.holds_parts(value):
                 tracked[name] = value
+                for variable in tracking.variables_in(value):
+                    settings.track(variable)
                 if isinstance(value, Variable) and not any(v is value for v in self._own_weights()):
                     kept = self._trainable_weights if value.trainable else self._non_trainable_weights
-                    kept.append(settings.track(value))
+                    kept.append(value)
             else:
                 tracked.pop(name, None)
         object.__setattr__(self, name, value)
@@ -224,8 +226,14 @@ class Layer(Collecting, Connected):
         return mask
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """The shape of the outputs for inputs of shape `input_shape`."""
-        return input_shape
+        """The shape of the outputs for inputs of shape `input_shape`; a layer that has one says which.
+
+        Raises:
+          NotImplementedError: it does not say.
+        """
+        raise NotImplementedError(
+            f"Layer {self.name}: {type(self).__name__} does not define `compute_output_shape`."
+        )
 
     def compute_output_signature(self, input_signature: Any) -> Any:
         """Shape and dtype of the outputs for inputs of these shapes and dtypes (`tf.TensorSpec`s)."""
@@ -344,11 +352,7 @@ class Layer(Collecting, Connected):
 
     def _copied(self, tensor: Any) -> Tensor:
         with name_scope(self.name):
-            copy = raw.Identity(tensor)
-        mask = mask_of(tensor)
-        if mask is not None:
-            copy._keras_mask = mask
-        return copy
+            return raw.Identity(tensor)
 
     def _build_once(self, inputs: Any) -> None:
         if self.built:
@@ -419,6 +423,14 @@ class Layer(Collecting, Connected):
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The layer that `get_config` describes."""
         return cls(**config)
+
+
+class SameShape(Layer):
+    """A layer whose outputs have the inputs' shape."""
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The inputs' shape."""
+        return input_shape
 
 
 _UNTRACKED = {

@@ -31,7 +31,7 @@ ONES = Ones()
 _HALVES = (dtypes.float16, dtypes.bfloat16)
 
 
-class BatchNormalizationLayer(layer.Layer):
+class BatchNormalizationLayer(layer.SameShape):
     """Normalizes each channel with the batch's mean and variance, or the moving ones; then scales and shifts.
 
     While training, `updates` hold the operations that move the averages, also found in UPDATE_OPS.
@@ -84,6 +84,8 @@ class BatchNormalizationLayer(layer.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(trainable, name, **kwargs)
+        if not isinstance(axis, int | list | tuple):
+            raise TypeError(f"axis must be an integer or a list of them. Received: {axis!r}")
         self.axis = list(axis) if isinstance(axis, list | tuple) else [axis]
         self.momentum, self.epsilon = momentum, epsilon
         self.center, self.scale = center, scale

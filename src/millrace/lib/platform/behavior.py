@@ -6,19 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.core.errors import NotFoundError
 from millrace.core.public import public
-
-
-@public(
-    "python.eager.context.executing_eagerly",
-    "python.eager.context.in_eager_mode",
-    "executing_eagerly",
-    "contrib.eager.executing_eagerly",
-    "contrib.eager.in_eager_mode",
-)
-def executing_eagerly() -> bool:
-    """False: operations are added to a graph, and run in a session."""
-    return False
 
 
 @public("disable_v2_behavior", "disable_eager_execution")
@@ -58,7 +47,7 @@ def enable_eager_execution(config: Any = None, device_policy: Any = None, execut
     """Refused.
 
     Raises:
-      RuntimeError: always; it says what to do instead.
+      NotFoundError: always, as where a file cannot be loaded; it says what to do instead.
     """
     raise _refused("Eager execution", "build a graph and run it in a tf.Session; tf.InteractiveSession "
                                       "and tensor.eval() "
@@ -70,7 +59,7 @@ def enable_v2_behavior() -> None:
     """Refused.
 
     Raises:
-      RuntimeError: always; it says what to do instead.
+      NotFoundError: always, as where a file cannot be loaded; it says what to do instead.
     """
     raise _refused("V2 behavior", "remove the call")
 
@@ -80,7 +69,7 @@ def enable_tensor_equality() -> None:
     """Refused.
 
     Raises:
-      RuntimeError: always; it says what to do instead.
+      NotFoundError: always, as where a file cannot be loaded; it says what to do instead.
     """
     raise _refused("Element-wise ==", "write tf.equal(x, y)")
 
@@ -90,7 +79,7 @@ def enable_v2_tensorshape() -> None:
     """Refused.
 
     Raises:
-      RuntimeError: always; it says what to do instead.
+      NotFoundError: always, as where a file cannot be loaded; it says what to do instead.
     """
     raise _refused("A TensorShape of plain ints", "use shape.as_list()")
 
@@ -100,7 +89,7 @@ def load_op_library(library_filename: str) -> None:
     """Refused: compiled extensions are built against TensorFlow's own binaries.
 
     Raises:
-      RuntimeError: always; it says what to do instead.
+      NotFoundError: always, as where a file cannot be loaded; it says what to do instead.
     """
     _refuse(library_filename)
 
@@ -110,7 +99,7 @@ def load_library(library_location: str) -> None:
     """Refused, as `load_op_library`: a file, or a folder of files, that was compiled for TensorFlow.
 
     Raises:
-      RuntimeError: always; it says what to do instead.
+      NotFoundError: always, as where a file cannot be loaded; it says what to do instead.
     """
     _refuse(library_location)
 
@@ -120,13 +109,15 @@ def load_op_library_at(path: str) -> None:
     """Refused, as `load_op_library`.
 
     Raises:
-      RuntimeError: always; it says what to do instead.
+      NotFoundError: always, as where a file cannot be loaded; it says what to do instead.
     """
     _refuse(path)
 
 
 def _refuse(library: str) -> None:
-    raise RuntimeError(
+    raise NotFoundError(
+        None,
+        None,
         f"{library!r} was compiled for TensorFlow's binaries and cannot be loaded by millrace; "
-        "declare the operation in Python (docs/adding-an-op.md) or wrap a function with tf.py_func"
+        "declare the operation in Python (docs/adding-an-op.md) or wrap a function with tf.py_func",
     )

@@ -10,7 +10,7 @@ from typing import Any
 from millrace.building.scopes import device
 from millrace.core.public import public
 from millrace.graph import defaults
-from millrace.lib.platform.behavior import disable_v2_behavior, enable_eager_execution, executing_eagerly
+from millrace.lib.platform.behavior import disable_v2_behavior, enable_eager_execution
 from millrace.session.devices import list_devices as device_list
 
 GRAPH_MODE = public("python.eager.context.GRAPH_MODE")(0)
@@ -22,8 +22,13 @@ DEVICE_PLACEMENT_SILENT_FOR_INT32 = public("python.eager.context.DEVICE_PLACEMEN
 SYNC = public("python.eager.context.SYNC")(0)
 ASYNC = public("python.eager.context.ASYNC")(1)
 
-public("python.tf2.enabled", "python.eager.context.is_async")(executing_eagerly)
 public("python.tf2.disable")(disable_v2_behavior)
+
+
+@public("python.tf2.enabled", "python.eager.context.is_async")
+def enabled() -> bool:
+    """False: this is TensorFlow 1, and a session's run returns results."""
+    return False
 
 
 @public("python.tf2.enable")
@@ -38,8 +43,8 @@ def enable() -> None:
 
 @public("python.eager.context.in_graph_mode")
 def in_graph_mode() -> bool:
-    """True: operations are added to a graph, and run in a session."""
-    return True
+    """Whether operations are added to a graph, and run in a session."""
+    return not defaults.executing_eagerly()
 
 
 @public("python.eager.context.graph_mode")
@@ -81,13 +86,13 @@ class Context:
 
     @staticmethod
     def executing_eagerly() -> bool:
-        """False: operations are added to a graph."""
-        return False
+        """Whether operations run at once: inside of `tf.py_function` only."""
+        return defaults.executing_eagerly()
 
     @staticmethod
     def in_eager_mode() -> bool:
-        """False: operations are added to a graph."""
-        return False
+        """Whether operations run at once: inside of `tf.py_function` only."""
+        return defaults.executing_eagerly()
 
     @staticmethod
     def ensure_initialized() -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from millrace.building import convert
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes, late, shapes
 from millrace.core.public import public
-from millrace.graph.defaults import session_for
+from millrace.graph.defaults import executing_eagerly, session_for
 from millrace.graph.tensor import Tensor
 from millrace.lib.ragged import splits
 from millrace.lib.ragged.factories import RowFactories
@@ -323,11 +324,17 @@ class RaggedTensor(RowFactories, Operators):
         return late.module("ragged_conversion").to_variant(self, batched_input, name)
 
     def to_list(self) -> Any:
-        """Not in a graph: fetch the ragged tensor, then ask its value.
+        """The rows as nested lists, inside of `tf.py_function`; in a graph, fetch the ragged tensor first.
 
         Raises:
-          ValueError: always.
+          ValueError: its value is computed by a session.
         """
+        if executing_eagerly():
+            values = (
+                self._values.to_list() if isinstance(self._values, RaggedTensor) else self._values.numpy()
+            )
+            rows = [values[a:b] for a, b in itertools.pairwise(self._row_splits.numpy())]
+            return [row if isinstance(row, list) else row.tolist() for row in rows]
         raise ValueError(
             "RaggedTensor.to_list() is only supported in eager mode; in graph mode, evaluate it"
             " first and then use RaggedTensorValue.to_list()."
@@ -342,6 +349,11 @@ class RaggedTensor(RowFactories, Operators):
 
     def __getitem__(self, key: Any) -> Any:
         return late.module("ragged_getitem").get_item(self, key)
+
+    def __iter__(self) -> Iterator[Any]:
+        if not executing_eagerly():
+            raise TypeError("RaggedTensor: a graph does not know how many rows there are to iterate over")
+        return (self[i] for i in range(self.nrows().numpy()))
 
     def __repr__(self) -> str:
         return f"tf.RaggedTensor(values={self._values}, row_splits={self._row_splits})"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from millrace.core.public import public
-from millrace.graph.defaults import get_default_graph
+from millrace.graph.defaults import executing_eagerly, get_default_graph
 from millrace.lib.variables.resource_variables import ResourceVariable
 from millrace.lib.variables.scope import get_variable_scope
 from millrace.lib.variables.variable import RefVariable, Variable
@@ -86,7 +86,7 @@ def _make(use_resource: bool | None = None, **arguments: Any) -> Variable:
     if use_resource is None:
         use_resource = get_variable_scope().use_resource
     if use_resource is None:
-        use_resource = _default_make.resource
+        use_resource = _default_make.resource or executing_eagerly()
     if use_resource:
         return ResourceVariable(**arguments)
     return RefVariable(**arguments)

@@ -6,6 +6,7 @@ the initializer of its variable is replaced by the variable's value if it has on
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from millrace.building.apply import apply
@@ -32,7 +33,10 @@ def without_early_reads(value: Tensor, variable: Variable) -> Tensor:
     early = _early_reads(value)
     if not early:
         return value
-    return _Rewrite(early, variable.op.name).tensor(value)
+    # TensorFlow leaves reads of resource variables as they are: right where they happen to come late
+    guarded = any(not v._is_resource for v in early.values())
+    with contextlib.nullcontext() if guarded else value.graph.counted_as(0):
+        return _Rewrite(early, variable.op.name).tensor(value)
 
 
 def _early_reads(value: Tensor) -> dict[Operation, Variable]:

@@ -17,7 +17,7 @@ from millrace.building.scopes import colocate_with, device, init_scope, name_sco
 from millrace.core import dtypes, late, shapes
 from millrace.core.collection_protos import register_proto_function
 from millrace.core.public import public
-from millrace.graph.defaults import get_default_graph, session_for
+from millrace.graph.defaults import executing_eagerly, get_default_graph, session_for
 from millrace.graph.graph import Graph
 from millrace.graph.keys import GraphKeys
 from millrace.graph.operation import Operation
@@ -455,11 +455,14 @@ class Variable(metaclass=_VariableType):
         return self is not other
 
     def __repr__(self) -> str:
-        return f"<tf.Variable '{self.name}' shape={self.get_shape()} dtype={self.dtype.name}>"
+        known = f", numpy={self.numpy()!r}" if executing_eagerly() else ""
+        return f"<tf.Variable '{self.name}' shape={self.get_shape()} dtype={self.dtype.name}{known}>"
 
     @property
     def numpy(self) -> Any:
-        """Not there: a variable has a value in each session."""
+        """The value, inside of `tf.py_function` only: elsewhere a variable has one in each session."""
+        if executing_eagerly():
+            return self.value().numpy
         raise AttributeError(
             f"{type(self).__name__!r} object has no attribute 'numpy': session.run(variable) gives the value "
             f"that {self.name!r} has in a session"

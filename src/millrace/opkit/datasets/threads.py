@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 
 from millrace.core import errors
-from millrace.core.waiting import Cancellation, limited, wait_until
+from millrace.core.waiting import Cancellation, limited, wait_until, wake, wake_from_finalizer
 from millrace.opkit.datasets.base import Element, Run, Stage, error_of, state_of
 
 _PATIENCE = 2.0  # seconds that closing waits for threads to end
+Wake = Callable[[threading.Condition], None]
+"""How those are woken who wait: a finalizer must not wait for a lock itself."""
 
 
 class _Buffer:
@@ -73,11 +75,10 @@ class _Buffer:
             self.full = False
         return not self.stopped
 
-    def stop(self) -> None:
+    def stop(self, wake: Wake = wake) -> None:
         """Ends the thread as soon as it looks."""
         self.stopped = True
-        with self.changed:
-            self.changed.notify_all()
+        wake(self.changed)
 
 
 def _end(threads: Iterable[threading.Thread], cancellation: Cancellation) -> None:
@@ -155,7 +156,7 @@ class Background(Stage):
             _end([thread], buffer.cancellation)
 
     def __del__(self) -> None:
-        self._buffer.stop()
+        self._buffer.stop(wake_from_finalizer)
 
 
 class _Job:
@@ -170,10 +171,17 @@ class _Job:
         self.error: Exception | None = None
 
     def result(self) -> Any:
-        """What the call returned, once it has; raises what it raised."""
+        """What the call returned, once it has; raises what it raised.
+
+        Raises:
+          CancelledError: another thread has closed the pool.
+        """
+        pool = self._pool
         if not self.done:
-            with self._pool.changed:
-                wait_until(self._pool.changed, lambda: self.done, self._pool.what)
+            with pool.changed:
+                wait_until(pool.changed, lambda: self.done or pool.closed, pool.what)
+        if not self.done:
+            raise errors.CancelledError(None, None, f"{pool.what} was cancelled: its iterator was closed")
         if self.error is not None:
             raise self.error
         return self.value
@@ -199,7 +207,7 @@ class Pool:
         self._jobs: deque[_Job] = deque()
         self._waiting: deque[Any] = deque()
         self._threads: list[threading.Thread] = []
-        self._closed = False
+        self.closed = False
 
     def next(self) -> Any:
         """The result of the oldest piece of work, waited for, with others under way; None at the end."""
@@ -233,8 +241,8 @@ class Pool:
             while True:
                 try:
                     with self.changed:
-                        wait_until(self.changed, lambda: self._closed or bool(self._waiting), self.what)
-                        if self._closed:
+                        wait_until(self.changed, lambda: self.closed or bool(self._waiting), self.what)
+                        if self.closed:
                             return
                         job, work = self._waiting.popleft()
                 except errors.CancelledError:
@@ -247,12 +255,10 @@ class Pool:
                     job.done = True
                     self.changed.notify_all()
 
-    def stop(self) -> None:
-        """Ends the threads as soon as they look; what has not begun is dropped."""
-        with self.changed:
-            self._closed = True
-            self._waiting.clear()
-            self.changed.notify_all()
+    def stop(self, wake: Wake = wake) -> None:
+        """Ends the threads as soon as they look; what has not begun is not done."""
+        self.closed = True
+        wake(self.changed)
 
     def close(self) -> None:
         """Ends the threads."""
@@ -285,6 +291,7 @@ class Line:
         self._line: deque[list[Any]] = deque()  # of what is being done: its result, once there is one
         self._threads: list[threading.Thread] = []
         self._taking = self._ended = self._closed = self._helps = False
+        self._all_wanted = False  # somebody waits for every result, not for the oldest
         run.waits = True
 
     def next(self) -> Any:
@@ -292,7 +299,7 @@ class Line:
         line, changed = self._line, self._changed
         if not self._threads:
             self._begin()
-        while self._helps and not (line and line[0]) and self._may_take() and self._do_next():
+        while self._helps and not (line and line[0]) and self._do_next(waits=False):
             pass
         with changed:
             wait_until(changed, lambda: bool(line[0]) if line else self._ended or self._closed, self._what)
@@ -318,24 +325,30 @@ class Line:
             except errors.CancelledError:
                 pass
 
-    def _do_next(self) -> bool:
-        """Does the next piece of work, waiting for room; False where there is no more."""
-        taken = self._next_taken()
+    def _do_next(self, waits: bool = True) -> bool:
+        """Does the next piece of work; False where there is no more.
+
+        Args:
+          waits: for room; else there is no more where there is no room. Who makes the room must not wait.
+        """
+        taken = self._next_taken(waits)
         if taken is None:
             return False
         work, place = taken
-        place.append(work())
-        if self._line and self._line[0] is place:
-            with self._changed:
+        result = work()
+        with self._changed:
+            place.append(result)
+            if self._all_wanted or (self._line and self._line[0] is place):
                 self._changed.notify_all()
         return True
 
-    def _next_taken(self) -> tuple[Callable[[], Any], list[Any]] | None:
+    def _next_taken(self, waits: bool) -> tuple[Callable[[], Any], list[Any]] | None:
         """The next piece of work and its place in the line; None where the thread is to end."""
         changed = self._changed
         with changed:
-            wait_until(changed, lambda: self._closed or self._ended or self._may_take(), self._what)
-            if self._closed or self._ended:
+            if waits:
+                wait_until(changed, lambda: self._closed or self._ended or self._may_take(), self._what)
+            if self._closed or self._ended or not self._may_take():
                 return None
             self._taking = True
         work, place = None, list[Any]()
@@ -359,21 +372,20 @@ class Line:
         changed = self._changed
         with changed:
             wait_until(changed, lambda: not self._taking, self._what)
-            self._taking = True
+            self._taking = self._all_wanted = True
         try:
             with changed:
                 wait_until(changed, lambda: all(self._line), self._what)
             return look([place[0] for place in self._line])
         finally:
             with changed:
-                self._taking = False
+                self._taking = self._all_wanted = False
                 changed.notify_all()
 
-    def stop(self) -> None:
+    def stop(self, wake: Wake = wake) -> None:
         """Ends the threads as soon as they look."""
         self._closed = True
-        with self._changed:
-            self._changed.notify_all()
+        wake(self._changed)
 
     def close(self) -> None:
         """Ends the threads."""

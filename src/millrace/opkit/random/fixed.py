@@ -68,18 +68,18 @@ def uniform_int(xp: Any, state: Array, count: int, minval: Array, maxval: Array)
     Returns:
       `[count]` of the dtype of `minval`.
     """
-    each = 4 if np.dtype(minval.dtype) == np.int32 else 2
+    each = 16 // np.dtype(minval.dtype).itemsize
     return integers_of(xp, blocks(xp, state, -(-count // each)), count, minval, maxval)
 
 
 def integers_of(xp: Any, block: Array, count: int, minval: Array, maxval: Array) -> Array:
     """Integers in [minval, maxval), `[..., count]`, from blocks, uint32 `[..., n, 4]`."""
     dtype = np.dtype(minval.dtype)
-    unsigned = np.uint32 if dtype == np.int32 else np.uint64
+    unsigned = np.uint32 if dtype.itemsize == 4 else np.uint64
     low = xp.asarray(minval).astype(unsigned)
     width = xp.asarray(maxval).astype(unsigned) - low
     bits = _flat(block)
-    if dtype != np.int32:
+    if dtype.itemsize != 4:
         bits = _joined(bits.reshape(*bits.shape[:-1], -1, 2))
     return (low + bits[..., :count] % width).astype(dtype)
 

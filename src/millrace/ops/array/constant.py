@@ -8,6 +8,7 @@ from typing import Any
 
 from millrace.building import literals, raw
 from millrace.building.apply import apply
+from millrace.building.convert import to_tensor
 from millrace.building.dispatch import elementwise
 from millrace.core import dtypes, shapes
 from millrace.core.dtypes import ALL, NARROW
@@ -177,7 +178,7 @@ def constant(
     """A constant.
 
     Args:
-      value: a number, string, nested list or array.
+      value: a number, string, nested list or array; or a `TensorProto`, whose dtype and shape stand.
       dtype: its dtype; default float32 for Python floats, int32 for ints, an array's own for arrays.
       shape: its shape; a shorter value is filled up with its last element.
       name: op name.
@@ -194,6 +195,8 @@ def constant(
       [[7. 7.]
        [7. 7.]]
     """
+    if literals.is_message(value):
+        return to_tensor(value, name=name)
     chosen = None if dtype is None else dtypes.as_dtype(dtype).base_dtype
     dims = None if shape is None else shapes.as_dims(shape)
     if dims is not None and (shapes.num_elements(dims) or 0) >= _MOST_ELEMENTS:

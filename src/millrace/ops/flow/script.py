@@ -1,4 +1,4 @@
-"""`py_func`: Python functions as operations."""
+"""`py_func` and what `tf.py_function` adds: Python functions as operations."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ import numpy as np
 from millrace.building import convert
 from millrace.building.apply import apply
 from millrace.building.literals import to_array
-from millrace.building.scopes import name_scope
+from millrace.building.scopes import control_dependencies, name_scope
 from millrace.core import dtypes, errors
 from millrace.core.errors import refusal
 from millrace.core.public import public
-from millrace.graph.attrs import text, types
+from millrace.graph.attrs import flag, text, types
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
+from millrace.graph.tensor import Tensor
 
 _FEW = 16
 _serial = itertools.count()
@@ -44,7 +45,7 @@ _CLASSES: tuple[tuple[type[Exception], Any], ...] = (
 
 
 def _call(op: Any, token: str, inputs: Any, wanted: tuple[dtypes.DType, ...]) -> list[Any]:
-    """Calls the function on copies of the inputs and checks what it returns.
+    """Calls the function on the inputs and checks what it returns.
 
     A token means something only in the graph in which `py_func` made it: a GraphDef cannot call functions of
     the program that imports it.
@@ -55,7 +56,7 @@ def _call(op: Any, token: str, inputs: Any, wanted: tuple[dtypes.DType, ...]) ->
             f"callback {token} is not found: its graph was imported, or is another program's",
         )
     try:
-        returned = function(*map(_argument, inputs))
+        returned = function(*inputs)
     except Exception as error:
         cls = next((c for kind, c in _CLASSES if isinstance(error, kind)), errors.UnknownError)
         own = error.__traceback__.tb_next if error.__traceback__ is not None else None
@@ -113,7 +114,7 @@ class PyFunc:
         return [None] * len(Tout)
 
     def kernel(xp, input, op, token, Tout):
-        return _call(op, token, input, Tout)
+        return _call(op, token, list(map(_argument, input)), Tout)
 
     grad = NOT_DIFFERENTIABLE
 
@@ -134,9 +135,39 @@ class PyFuncStateless:
         return [None] * len(Tout)
 
     def kernel(xp, input, op, token, Tout):
-        return _call(op, token, input, Tout)
+        return _call(op, token, list(map(_argument, input)), Tout)
 
     grad = NOT_DIFFERENTIABLE
+
+
+@declare(
+    "EagerPyFunc(input: Tin) -> output: Tout",
+    token=text(),
+    is_async=flag(False),
+    Tin=types(),
+    Tout=types(),
+    effect=True,
+    host=True,
+    alias=True,
+    blocking=True,
+)
+class EagerPyFunc:
+    """Calls a Python function of tensors that have their values, every time it runs."""
+
+    def shape(input, Tout):
+        return [None] * len(Tout)
+
+    def kernel(xp, input, op, token, Tout):
+        return _call(op, token, [op, *input], Tout)
+
+    def grad(op, *gradients):
+        function = op.graph.py_functions.get(op.attrs["token"])
+        backward = getattr(function, "backward", None)
+        if backward is None:  # a gradient's own function, or another program's
+            return [None] * len(op.inputs)
+        inputs = [*gradients, *op.inputs]
+        with control_dependencies([op] if op.body is op.graph.body else []):  # a loop is done before
+            return add_call(EagerPyFunc, backward(), inputs, [t.dtype.base_dtype for t in op.inputs], None)
 
 
 @public("py_func")
@@ -168,17 +199,24 @@ def py_func(
     if not callable(func):
         raise TypeError(f"py_func: func must be callable. Received: {func!r}")
     many = isinstance(Tout, list | tuple)
-    token = f"pyfunc_{next(_serial)}"
     wanted = [dtypes.as_dtype(t) for t in (Tout if many else [Tout])]
     inputs = [convert.to_tensor(v, name=f"input_{i}") for i, v in enumerate(_scoped(inp, name))]
-    graph = inputs[0].graph if inputs else get_default_graph()
+    result = add_call(PyFunc if stateful else PyFuncStateless, func, inputs, wanted, name)
+    return result if many or not wanted else result[0]
+
+
+def add_call(
+    opdef: Any, func: Callable[..., Any], inputs: list[Any], wanted: list[dtypes.DType], name: str | None
+) -> Any:
+    """Adds an operation that calls `func`, kept by the graph: its results, or the operation without any."""
+    token = f"pyfunc_{next(_serial)}"
+    graph = get_default_graph()
+    if not graph.is_function:
+        graph = next((v.graph for v in inputs if isinstance(v, Tensor)), graph)
     with graph.lock:
-        result = apply(PyFunc if stateful else PyFuncStateless, inputs, token=token, Tout=wanted, name=name)
-        op = result[0].op if result else graph.ops[-1]
-        _keep(func, token, op.graph)
-    if not wanted:
-        return op
-    return result if many else result[0]
+        _keep(func, token, graph)
+        result = apply(opdef, inputs, token=token, Tout=wanted, name=name)
+        return result if wanted else graph.ops[-1]
 
 
 def _keep(func: Callable[..., Any], token: str, graph: Any) -> None:

@@ -130,7 +130,7 @@ class StatefulTruncatedNormal:
     static=("shape",),
     writes="resource",
     host=True,
-    dtype=INDEX,
+    dtype=_WHOLE,
     shape_dtype=_SHAPE,
 )
 class StatefulUniformInt:

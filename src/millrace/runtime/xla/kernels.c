@@ -5,7 +5,8 @@
    windows ("im2col"), which is never stored: only the panel in work is. The scheme is that of K. Goto and
    R. van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008): B is packed in blocks that
    stay in the second-level cache, A in panels of ROWS rows that stay in the first, and a kernel keeps a
-   ROWS x COLUMNS tile of C in registers.
+   ROWS x COLUMNS tile of C in registers. The windows of the same pixel of many images are not packed: they are read
+   where they are, without the padding.
 
    The order in which the products of one element are added depends on the shapes alone, never on the
    number of threads or on which of them comes first. */
@@ -168,6 +169,7 @@ struct Product {
   int floor;
   float *c;
   int64_t ldc;
+  int by_pixels; /* a tile has the same pixel of several images, not pixels side by side */
   int turned; /* C^T is what is stored, with the bias, the mask and `ldc` of that. */
   /* How the work is divided. */
   int m_parts, n_parts, k_parts;
@@ -175,6 +177,8 @@ struct Product {
 };
 
 static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static inline int64_t padded(int64_t size, int64_t step) { return (size + step - 1) / step * step; }
 
@@ -465,8 +469,10 @@ static inline __attribute__((always_inline)) void tile(const Run *runs, int coun
 
 TILES(tile_rows, STRIDE, 1, 2)
 TILES(tile_deep, 1, step, 2)
+TILES(tile_apart, step, 1, 2)
 TILES(narrow_rows, STRIDE, 1, 1)
 TILES(narrow_deep, 1, step, 1)
+TILES(narrow_apart, step, 1, 1)
 
 /* What follows for `c`, LANES elements from column `i` on, `at` in an array of C's shape. */
 static inline vec finished(const Product *p, vec c, int64_t i, int64_t at) {
@@ -479,10 +485,11 @@ static inline vec finished(const Product *p, vec c, int64_t i, int64_t at) {
   return c;
 }
 
-static void finish(const Product *p, float *c, int64_t row, int64_t rows, int64_t column, int64_t columns) {
+/* What follows for `rows` of C from `c` on, `step` apart, which begin at column `column`. */
+static void finish(const Product *p, float *c, int64_t step, int64_t rows, int64_t column, int64_t columns) {
   if (!p->mean && !p->bias && !p->addend && !p->floor && !p->mask) return;
-  for (int64_t r = row; r < row + rows; r++, c += p->ldc) {
-    int64_t at = r * p->ldc + column, i = 0;
+  for (; rows > 0; rows--, c += step) {
+    int64_t at = c - p->c, i = 0;
     for (; i + LANES <= columns; i += LANES) *(loose *)(c + i) = finished(p, *(loose *)(c + i), column + i, at + i);
     for (; i < columns; i++) {
       if (p->mean) c[i] = (c[i] - p->mean[column + i]) * p->factor[column + i];
@@ -503,49 +510,123 @@ static void store_turned(const float *edge, float *to, int64_t ldc, int rows, in
       for (int r = 0; r < rows; r++) to[r] = edge[r * COLUMNS + i] + (add ? to[r] : 0);
 }
 
-/* C[m0:m1, n0:n1] from k0 to k1. */
-static void block(const Product *p, float *c, int64_t ldc, int64_t m0, int64_t m1, int64_t n0, int64_t n1, int64_t k0,
-                  int64_t k1) {
-  static _Thread_local float packed_a[ROWS * STRIDE] __attribute__((aligned(64)));
-  static _Thread_local float packed_b[DEPTH * WIDTH] __attribute__((aligned(64)));
+/* ROWS rows of A or fewer, in elements [k, k + depth), of which only those in `runs` are not zero. */
+typedef struct Panel {
+  const Run *runs;
+  int count, rows;
+  int64_t k, step; /* `step`: of A's rows where they are APART, of its elements where they are DEEP */
+  int depth;
+  enum { LINES, DEEP, APART } form;
+} Panel;
+
+/* Rows of C, `ldc` apart from `c` on, (+)= A's panel times columns [n, n + width) of B, whose panels are in `packed`. */
+static void multiply_panel(const Product *p, const Panel *a, const float *packed, float *c, int64_t ldc, int64_t n, int64_t width,
+                           int add) {
+  static void (*const tiles[][2])(const Run *, int, int64_t, const float *, float *, int64_t, int, int) = {
+      [LINES] = {tile_rows, narrow_rows}, [DEEP] = {tile_deep, narrow_deep}, [APART] = {tile_apart, narrow_apart}};
   static _Thread_local float edge[ROWS * COLUMNS] __attribute__((aligned(64))); /* a tile of which C has only a part */
-  static _Thread_local Run runs[DEPTH];
-  int64_t most = p->windows.channels ? WINDOWS : DEPTH;
-  int64_t blocks = (k1 - k0 + most - 1) / most, even = (k1 - k0 + blocks - 1) / blocks;
+  int rows = a->rows, height = (int)padded(rows, LEVEL); /* of the tiles */
+  int last = a->k + a->depth == p->k && p->k_parts == 1;
+  for (int64_t j = 0; j < width; j += COLUMNS) {
+    int columns = (int)least(COLUMNS, width - j), narrow = columns <= LANES;
+    int whole = !p->turned && rows == height && (columns == COLUMNS || columns == LANES);
+    float *to = c + (n + j) * (p->turned ? ldc : 1);
+    const float *panel = p->packed ? p->packed + (n + j) * p->k + a->k * COLUMNS : packed + j * a->depth;
+    tiles[a->form][narrow](a->runs, a->count, a->step, panel, whole ? to : edge, whole ? ldc : COLUMNS, height, whole && add);
+    if (p->turned) {
+      store_turned(edge, to, ldc, rows, columns, add);
+      if (last) finish(p, to, ldc, columns, to - p->c - (n + j) * ldc, rows);
+      continue;
+    }
+    if (!whole)
+      for (int r = 0; r < rows; r++)
+        for (int i = 0; i < columns; i++) to[r * ldc + i] = edge[r * COLUMNS + i] + (add ? to[r * ldc + i] : 0);
+    if (last) finish(p, to, ldc, rows, n + j, columns);
+  }
+}
+
+static _Thread_local float packed_a[ROWS * STRIDE] __attribute__((aligned(64)));
+static _Thread_local Run runs[DEPTH];
+
+/* C[m0:m1, n:n + width], in elements [k, k + depth) of the sums. */
+static void rows_part(const Product *p, const float *packed, float *c, int64_t m0, int64_t m1, int64_t n, int64_t width, int64_t k,
+                      int depth, int add) {
+  int64_t ldc = p->ldc, step = p->windows.stride_w * p->windows.channels;
+  for (int64_t m = m0; m < m1; m += ROWS) {
+    Panel a = {runs, -1, (int)least(ROWS, m1 - m), k, step, depth, p->deep ? DEEP : LINES};
+    if (p->pack_a == a_windows_turned && a.rows == ROWS) a.count = runs_of(p, packed_a, m, k, depth, runs);
+    if (a.count < 0) {
+      p->pack_a(p, packed_a, m, a.rows, k, depth);
+      runs[0] = (Run){packed_a, 0, depth};
+      a.count = 1, a.step = ROWS;
+    }
+    multiply_panel(p, &a, packed, c + m * (p->turned ? 1 : ldc), ldc, n, width, add);
+  }
+}
+
+/* The elements [k, k + depth) of the window of a pixel of the first image that are not in the padding. */
+static int runs_inside(const Product *p, Pixel at, int64_t k, int depth, Run *runs) {
+  const Windows *w = &p->windows;
+  int64_t length = row_length(w), across = rows_across(w), line = w->width * w->channels;
+  int count = 0;
+  for (int64_t tap = k / length; tap * length < k + depth; tap++) {
+    int64_t y = at.y * w->stride_h - w->top + tap / across * w->dilation_h;
+    int64_t start = (at.x * w->stride_w - w->left + tap % across * w->dilation_w) * w->channels;
+    if (y < 0 || y >= w->height) continue;
+    int64_t first = most(most(k - tap * length, 0), -start), last = least(least(k + depth - tap * length, length), line - start);
+    const float *from = p->a + y * line + start + first;
+    if (first < last) runs[count++] = (Run){from, (int)(tap * length + first - k), (int)(last - first)};
+  }
+  return count;
+}
+
+/* True where the elements of a pixel in several images share a set of the first cache. */
+static int clashes(const Windows *w) {
+  enum { PAGE = 4096 };
+  return w->height * w->width * w->channels * sizeof(float) % PAGE == 0;
+}
+
+/* The same pixels of all images: their windows reach into the padding alike, which is left out. */
+static void pixels_part(const Product *p, const float *packed, int64_t first, int64_t last, int64_t n, int64_t width, int64_t k,
+                        int depth, int add) {
+  static _Thread_local Run lines[DEPTH];
+  const Windows *w = &p->windows;
+  int64_t pixels = w->out_h * w->out_w, images = p->m / pixels, step = w->height * w->width * w->channels;
+  int64_t tiles = (images + ROWS - 1) / ROWS, high = padded((images + tiles - 1) / tiles, LEVEL);
+  int clash = clashes(w);
+  for (int64_t pixel = first; pixel < last; pixel++) {
+    int count = runs_inside(p, pixel_at(w, pixel), k, depth, runs);
+    for (int64_t image = 0; image < images; image += high) {
+      Panel a = {runs, count, (int)least(high, images - image), k, step, depth, APART};
+      if (clash || a.rows % LEVEL) {
+        for (int i = 0; i < count; i++) {
+          float *to = packed_a + runs[i].first;
+          lines[i] = (Run){to, runs[i].first, runs[i].count};
+          for (int r = 0; r < a.rows; r++) copy(to + r * STRIDE, runs[i].from + r * step, runs[i].count);
+        }
+        a.runs = lines, a.form = LINES;
+      }
+      multiply_panel(p, &a, packed, p->c + (image * pixels + pixel) * p->ldc, pixels * p->ldc, n, width, add);
+      for (int i = 0; i < count; i++) runs[i].from += high * step;
+    }
+  }
+}
+
+/* C[m0:m1, n0:n1] from k0 to k1; where `by_pixels`, m0 and m1 are pixels, of all images. */
+static void block(const Product *p, float *c, int64_t m0, int64_t m1, int64_t n0, int64_t n1, int64_t k0, int64_t k1) {
+  static _Thread_local float packed_b[DEPTH * WIDTH] __attribute__((aligned(64)));
+  int64_t deepest = p->windows.channels ? WINDOWS : DEPTH;
+  int64_t blocks = (k1 - k0 + deepest - 1) / deepest, even = (k1 - k0 + blocks - 1) / blocks;
   for (int64_t n = n0; n < n1; n += WIDTH) {
     int64_t width = least(WIDTH, n1 - n);
     for (int64_t k = k0; k < k1; k += even) {
       int depth = (int)least(even, k1 - k);
       for (int64_t j = 0; j < width && !p->packed; j += COLUMNS)
         p->pack_b(p, packed_b + j * depth, n + j, (int)least(COLUMNS, width - j), k, depth);
-      for (int64_t m = m0; m < m1; m += ROWS) {
-        int rows = (int)least(ROWS, m1 - m), height = (int)padded(rows, LEVEL), count = -1;
-        int64_t step = p->windows.stride_w * p->windows.channels;
-        if (p->pack_a == a_windows_turned && rows == ROWS) count = runs_of(p, packed_a, m, k, depth, runs);
-        if (count < 0) {
-          p->pack_a(p, packed_a, m, rows, k, depth);
-          runs[0] = (Run){packed_a, 0, depth};
-          count = 1, step = ROWS;
-        }
-        for (int64_t j = 0; j < width; j += COLUMNS) {
-          int columns = (int)least(COLUMNS, width - j), narrow = columns <= LANES, add = k > k0;
-          int whole = !p->turned && rows == height && (columns == COLUMNS || columns == LANES);
-          int last = k + depth == p->k && p->k_parts == 1;
-          float *to = p->turned ? c + (n + j) * ldc + m : c + m * ldc + n + j;
-          void (*multiplied)(const Run *, int, int64_t, const float *, float *, int64_t, int, int) = p->deep ? (narrow ? narrow_deep : tile_deep) : narrow ? narrow_rows : tile_rows;
-          const float *panel = p->packed ? p->packed + (n + j) * p->k + k * COLUMNS : packed_b + j * depth;
-          multiplied(runs, count, step, panel, whole ? to : edge, whole ? ldc : COLUMNS, height, whole && add);
-          if (p->turned) {
-            store_turned(edge, to, ldc, rows, columns, add);
-            if (last) finish(p, to, n + j, columns, m, rows);
-            continue;
-          }
-          if (!whole)
-            for (int r = 0; r < rows; r++)
-              for (int i = 0; i < columns; i++) to[r * ldc + i] = edge[r * COLUMNS + i] + (add ? to[r * ldc + i] : 0);
-          if (last) finish(p, to, m, rows, n + j, columns);
-        }
-      }
+      if (p->by_pixels)
+        pixels_part(p, packed_b, m0, m1, n, width, k, depth, k > k0);
+      else
+        rows_part(p, packed_b, c, m0, m1, n, width, k, depth, k > k0);
     }
   }
 }
@@ -562,12 +643,26 @@ static void product_part(const void *job, int index) {
   int64_t m0, m1, n0, n1, k0, k1;
   int km = index % p->k_parts;
   index /= p->k_parts;
-  bounds(p->m, ROWS, p->m_parts, index % p->m_parts, &m0, &m1);
+  if (p->by_pixels)
+    bounds(p->windows.out_h * p->windows.out_w, 1, p->m_parts, index % p->m_parts, &m0, &m1);
+  else
+    bounds(p->m, ROWS, p->m_parts, index % p->m_parts, &m0, &m1);
   bounds(p->n, COLUMNS, p->n_parts, index / p->m_parts, &n0, &n1);
   bounds(p->k, 1, p->k_parts, km, &k0, &k1);
   if (m0 == m1 || n0 == n1) return;
   float *c = p->k_parts > 1 ? p->sums + km * p->m * p->n : p->c;
-  block(p, c, p->ldc, m0, m1, n0, n1, k0, k1);
+  block(p, c, m0, m1, n0, n1, k0, k1);
+}
+
+/* True where tiles of the same pixel pay: images fill them, there are pixels for every thread, and something is left out or need
+   not be copied. Where images clash, all is copied, and what is left out makes up for it in pictures of some 8 x 8. */
+static int of_many_images(const Product *p) {
+  enum { SMALL = 64 };
+  const Windows *w = &p->windows;
+  if (p->pack_a != a_windows || p->k_parts > 1 || w->kernel_h * w->kernel_w == 1) return 0;
+  int64_t pixels = w->out_h * w->out_w, images = p->m / pixels;
+  int filled = images >= 2 * LEVEL && 8 * padded(images, LEVEL) <= 9 * images;
+  return filled && pixels >= 2 * p->m_parts && (pixels <= SMALL || !clashes(w));
 }
 
 static XLA_FFI_Error *multiply(const XLA_FFI_CallFrame *frame, Product *p) {
@@ -590,6 +685,7 @@ static XLA_FFI_Error *multiply(const XLA_FFI_CallFrame *frame, Product *p) {
     else /* more parts than threads even out what else the threads have to do */
       p->m_parts = (int)least(row_tiles, p->m / MANY_ROWS > count ? least(p->m / MANY_ROWS, 4 * count) : count);
   }
+  p->by_pixels = of_many_images(p);
   in_parallel(frame, product_part, p, p->m_parts * p->n_parts * p->k_parts);
   if (p->k_parts > 1) {
     int64_t size = p->m * p->n;
@@ -597,7 +693,7 @@ static XLA_FFI_Error *multiply(const XLA_FFI_CallFrame *frame, Product *p) {
     for (int part = 1; part < p->k_parts; part++)
       for (int64_t i = 0; i < size; i++) p->c[i] += p->sums[part * size + i];
     free(p->sums);
-    finish(p, p->c, 0, size / p->ldc, 0, p->ldc);
+    finish(p, p->c, p->ldc, size / p->ldc, 0, p->ldc);
   }
   return NULL;
 }

@@ -10,6 +10,7 @@ from millrace.building.scopes import colocate_with, control_dependencies
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import group
+from millrace.lib.variables.assigning import scatter_add
 from millrace.training.optimizers.fused import FusedOptimizer
 from millrace.training.optimizers.optimizer import Optimizer, cast
 
@@ -106,16 +107,14 @@ class AdamOptimizer(FusedOptimizer, Optimizer):
 
         def moved(slot: Any, kept: Tensor, gradient: Tensor) -> Tensor:
             added = gradient * (1 - kept)
-            with control_dependencies([slot.assign(slot * kept, read_value=False)]):
-                scattered = raw.ResourceScatterAdd(slot.handle, indices, added)
-            with control_dependencies([scattered]):
-                return slot.value()
+            with control_dependencies([slot.assign(slot * kept)]):
+                return slot.graph.as_graph_element(scatter_add(slot, indices, added))
 
         m = moved(self.get_slot(handle, "m"), cast(self._beta1_t, dtype), grad)
         v = moved(self.get_slot(handle, "v"), cast(self._beta2_t, dtype), grad * grad)
         root = raw.Sqrt(v)
         step = rate * m / (root + cast(self._epsilon_t, dtype))
-        return group(handle.assign_sub(step, read_value=False), m, v)
+        return group(handle.assign_sub(step), m, v)
 
     def _finish(self, update_ops: list[Any], name_scope: str) -> Any:
         power1, power2 = self._get_beta_accumulators()

@@ -50,7 +50,7 @@ class GradientDescentOptimizer(FusedOptimizer, Optimizer):
         return var.scatter_sub(delta, use_locking=self._use_locking)
 
     def _resource_apply_sparse_duplicate_indices(self, grad: Tensor, handle: Any, indices: Tensor) -> Any:
-        rate = cast(self._learning_rate_tensor, grad.dtype)
+        rate = self._call_if_callable(self._learning_rate)
         return raw.ResourceScatterAdd(handle.handle, indices, -grad * rate)
 
 

@@ -306,14 +306,17 @@ class Optimizer:
     def _zeros_slot(self, var: Any, slot_name: str, op_name: str) -> Any:
         return self._slot(var, slot_name, lambda: slot_creator.create_zeros_slot(var, op_name))
 
-    def _constant_slot(self, var: Any, value: float, slot_name: str, op_name: str) -> Any:
-        def outside(shape: Any, dtype: dtypes.DType) -> Tensor:
-            return initializers.Constant(value)(shape, dtype)
+    def _constant_slot(
+        self, var: Any, value: float, slot_name: str, op_name: str, filled: bool = False
+    ) -> Any:
+        """A slot that begins with `value`; where `filled`, TensorFlow 1.15 makes many of it with a Fill."""
+
+        def initial(shape: Any, dtype: Any = None, partition_info: Any = None) -> Tensor:
+            made = initializers.Constant(value)(shape, dtype)
+            return slot_creator.counted_as_filled(made) if filled else made
 
         return self._slot(
-            var,
-            slot_name,
-            lambda: slot_creator.create_filled_slot(var, op_name, initializers.Constant(value), outside),
+            var, slot_name, lambda: slot_creator.create_filled_slot(var, op_name, initial, initial)
         )
 
     def _slot(self, var: Any, slot_name: str, make: Callable[[], Any]) -> Any:

@@ -65,9 +65,9 @@ class RMSPropOptimizer(FusedOptimizer, Optimizer):
 
     def _create_slots(self, var_list: list[Any]) -> None:
         for var in var_list:
-            self._constant_slot(var, self._first_mean_square, "rms", self._name)
+            self._constant_slot(var, self._first_mean_square, "rms", self._name, filled=True)
             if self._centered:
-                self._constant_slot(var, 0.0, "mg", self._name)
+                self._constant_slot(var, 0.0, "mg", self._name, filled=True)
             self._zeros_slot(var, "momentum", self._name)
 
     def _prepare(self) -> None:

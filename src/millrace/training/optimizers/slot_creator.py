@@ -7,6 +7,7 @@ initialised from a tensor of the program's.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -144,6 +145,11 @@ def _zeros_before(shape: Any, dtype: dtypes.DType) -> Tensor:
 
 def _constant(dims: Any, dtype: dtypes.DType, name: str) -> Tensor:
     value = np.broadcast_to(np.zeros((), dtype.np_dtype), dims)
-    if value.size >= LEAST_FILLED:
-        get_default_graph().count(2)  # TensorFlow 1.15 fills it when it is run
-    return raw.Const(value=value, dtype=dtype, name=name)
+    return counted_as_filled(raw.Const(value=value, dtype=dtype, name=name))
+
+
+def counted_as_filled(value: Tensor) -> Tensor:
+    """A constant, counted as the three operations by which TensorFlow 1.15 fills a large one in the run."""
+    if value.dims is not None and math.prod(d or 0 for d in value.dims) >= LEAST_FILLED:
+        get_default_graph().count(2)
+    return value

@@ -103,7 +103,7 @@ class SyncReplicasOptimizer(Optimizer):
             )
         self.local_step_init_op = self._local_step.assign(global_step)
         self.ready_for_local_init_op = sets.report_uninitialized_variables(sets.global_variables())
-        with name_scope(None, self._name):
+        with name_scope(None, self._name) as scope:
             handed_in, means, accumulators = self._accumulated(pairs)
         with graph.device(global_step.device), name_scope(""):
             update = self._opt.apply_gradients(means, global_step)
@@ -114,14 +114,14 @@ class SyncReplicasOptimizer(Optimizer):
             with control_dependencies(handed_in):
                 train_op = self._local_step.assign(tokens.dequeue())
             with control_dependencies([update]):
-                step = global_step.read_value() if isinstance(global_step, Variable) else global_step
-                sync_op = tokens.enqueue_many((raw.Fill([self._tokens_per_step], step),))
+                sync_op = tokens.enqueue_many((raw.Fill([self._tokens_per_step], global_step),))
             if self._variable_averages is not None:
                 with control_dependencies([sync_op]), name_scope(""):
                     sync_op = self._variable_averages.apply(self._variables_to_average)
             self._chief_queue_runner = QueueRunner(dummy, [sync_op])
-        starts = [a.set_global_step(global_step, name="SetGlobalStep") for a in accumulators]
-        self.chief_init_op = group(self.local_step_init_op, *starts)
+        with name_scope(scope):
+            starts = [a.set_global_step(global_step, name="SetGlobalStep") for a in accumulators]
+            self.chief_init_op = group(self.local_step_init_op, *starts)
         self._gradients_applied = True
         return train_op
 

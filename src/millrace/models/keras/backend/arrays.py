@@ -20,7 +20,7 @@ from millrace.lib.sparse.conversion import sparse_placeholder, sparse_tensor_to_
 from millrace.lib.sparse.shaping import sparse_concat
 from millrace.lib.variables.assigning import assign, assign_add, assign_sub
 from millrace.lib.variables.variable import Variable
-from millrace.models.keras.backend.session import get_session
+from millrace.models.keras.backend.session import get_value
 from millrace.ops.array import constant as constants
 from millrace.ops.array import fill, reorder
 from millrace.ops.array import reshape as forms
@@ -140,7 +140,7 @@ def dtype(x: Any) -> Any:
 @public("keras.backend.eval")
 def eval(x: Any) -> Any:
     """The value of a variable or tensor."""
-    return get_session((x,)).run(to_dense(x) if is_sparse(x) else x)
+    return get_value(to_dense(x) if is_sparse(x) else x)
 
 
 @public("keras.backend.zeros")

@@ -11,7 +11,12 @@ from millrace.building.scopes import control_dependencies, name_scope
 from millrace.building.sparse_tensor import SparseTensor, SparseTensorValue
 from millrace.core import dtypes, nest
 from millrace.core.public import public
-from millrace.graph.defaults import get_default_graph, get_default_session, reset_default_graph
+from millrace.graph.defaults import (
+    executing_eagerly,
+    get_default_graph,
+    get_default_session,
+    reset_default_graph,
+)
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import group
 from millrace.lib.layers import settings
@@ -104,12 +109,14 @@ def get_value(x: Any) -> Any:
     """The value of a variable or tensor; what is not symbolic stands for itself."""
     if not settings.symbolic(x):
         return x
-    return get_session((x,)).run(_readable([x])[0])
+    return batch_get_value([x])[0]
 
 
 @public("keras.backend.batch_get_value")
 def batch_get_value(tensors: Any) -> list[Any]:
     """The values of several variables or tensors, read at once."""
+    if executing_eagerly():
+        return [t.numpy() for t in tensors]
     return get_session(tensors).run(_readable(tensors)) if tensors else []
 
 
@@ -132,6 +139,10 @@ def batch_set_value(tuples: Any) -> None:
       tuples: pairs of a variable and its new value.
     """
     if not tuples:
+        return
+    if executing_eagerly():
+        for variable, value in tuples:
+            assign(variable, np.asarray(value, variable.dtype.base_dtype.np_dtype))
         return
     writes, feeds = [], {}
     for variable, value in tuples:

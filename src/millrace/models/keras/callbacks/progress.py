@@ -64,7 +64,7 @@ class Progbar:
         info = f" - {now - self._start:.0f}s"
         if self.verbose == 1:
             done = self.target is not None and current >= self.target
-            if now - self._last_update < self.interval and not done:
+            if now - self._last_update < self.interval and not done and self.target is not None:
                 return
             self._write(self._bar(current) + self._timing(current, now, info), done)
         elif self.verbose == 2 and self.target is not None and current >= self.target:

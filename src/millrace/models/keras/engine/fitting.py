@@ -115,7 +115,7 @@ class Pass:
         self.samples = None
         if not symbolic and self.values:
             self.samples = loops.len_of(next(v for v in self.values if v is not None))
-            if split:
+            if 0 < split < 1:  # other shares are passed over, as TensorFlow does
                 self._split(split)
 
     @property
@@ -129,8 +129,6 @@ class Pass:
         self.values += [None] * (wanted - self.counts[2])
 
     def _split(self, share: float) -> None:
-        if not 0 < share < 1:
-            raise ValueError(f"`validation_split` must be between 0 and 1. Received: {share}")
         assert self.samples is not None
         at = int(self.samples * (1.0 - share))
         if at == 0 or at == self.samples:

@@ -63,6 +63,11 @@ class Parts:
         if not self._whole:
             self._whole = [np.zeros((self._samples, *o.shape[1:]), o.dtype) for o in outputs]
         for whole, output in zip(self._whole, outputs, strict=True):
+            if len(output) != stop - start:
+                raise ValueError(
+                    "A model must give as many predictions as the batch has samples. Received: a batch of "
+                    f"{stop - start}, predictions of shape {output.shape}"
+                )
             whole[start:stop] = output
 
     def finish(self) -> list[Any]:

@@ -18,6 +18,23 @@ from millrace.models.keras.engine.operations import TensorFlowOpLayer
 from millrace.models.keras.engine.ordering import order_of
 
 
+def _trained_in(value: Any, trained: bool) -> list[Any]:
+    """The variables that are trained, or those that are not, of a layer or the layers in a list or dict."""
+    kind = "trainable_weights" if trained else "non_trainable_weights"
+    layers = [layer for layer in tracking.parts(value, Layer) if not _is_metric(layer)]
+    found = [w for layer in layers for w in getattr(layer, kind)]
+    if tracking.holds_parts(value):
+        found += [v for v in tracking.variables_in(value) if v.trainable is trained]
+    return found
+
+
+def _weights_of(value: Any) -> list[Any]:
+    """All variables of an attribute; lists and dicts name those that are trained first, as a layer does."""
+    if isinstance(value, Layer):
+        return value.weights
+    return [*_trained_in(value, True), *_trained_in(value, False)]
+
+
 def _has_weights(layer: Any) -> bool:
     try:
         return bool(layer.weights)
@@ -100,6 +117,7 @@ class Network(Layer):
         self._order = order
         self._graph_layers = order.layers
         self._is_graph_network = True
+        self.supports_masking = False
         self.built = True
         origins = [history(t) for t in flat_in]
         self._input_layers = [o.layer for o in origins]  # type: ignore[union-attr]
@@ -139,9 +157,8 @@ class Network(Layer):
 
     @property
     def _layers(self) -> list[Any]:
-        found = tracking.parts([v for k, v in self._tracked.items() if k not in _OWN_LISTS], Layer)
-        known = self._graph_layers if self._is_graph_network else []
-        return tracking.unique([*known, *(layer for layer in found if not _is_metric(layer))])
+        found = tracking.parts(self._weighted_parts(), Layer)
+        return tracking.unique(layer for layer in found if not _is_metric(layer))
 
     @property
     def layers(self) -> list[Any]:
@@ -174,28 +191,32 @@ class Network(Layer):
         self._assert_weights_created()
         if not self.trainable:
             return []
-        own = [*self._trainable_weights, *self._free_variables(True)]
-        return tracking.unique([*self._of_children("trainable_weights"), *own])
+        return tracking.unique([*self._in_parts(True), *self._trainable_weights])
 
     @property
     def non_trainable_weights(self) -> list[Any]:
         """Variables that are not trained."""
         self._assert_weights_created()
-        own = [*self._non_trainable_weights, *self._free_variables(False)]
-        found = [*self._of_children("non_trainable_weights"), *own]
+        found = [*self._in_parts(False), *self._non_trainable_weights]
         if self.trainable:
             return tracking.unique(found)
-        frozen = [*self._trainable_weights, *self._free_variables(True)]
-        return tracking.unique([*self._of_children("trainable_weights"), *frozen, *found])
+        return tracking.unique([*self._in_parts(True), *self._trainable_weights, *found])
 
     @property
     def weights(self) -> list[Any]:
         """All variables, layer by layer."""
         self._assert_weights_created()
-        found = [w for layer in self._layers for w in layer.weights]
-        own = [*self._trainable_weights, *self._free_variables(True)]
-        rest = [*self._non_trainable_weights, *self._free_variables(False)]
-        return tracking.unique([*found, *own, *rest])
+        found = [w for value in self._weighted_parts() for w in _weights_of(value)]
+        return tracking.unique([*found, *self._own_weights()])
+
+    def _weighted_parts(self) -> list[Any]:
+        """Layers, and lists and dicts of layers, in the order of their variables."""
+        known = self._graph_layers if self._is_graph_network else []
+        held = [v for k, v in self._tracked.items() if k not in _OWN_LISTS and not _is_metric(v)]
+        return [*known, *held]
+
+    def _in_parts(self, trained: bool) -> list[Any]:
+        return [w for value in self._weighted_parts() for w in _trained_in(value, trained)]
 
     def get_weights(self) -> list[Any]:
         """The values of all variables, layer by layer."""

@@ -33,7 +33,7 @@ class Sequential(Model):
         object.__setattr__(self, "_stack", [])
         object.__setattr__(self, "_places", {})
         super().__init__(name=name)
-        self.supports_masking = True
+        self.supports_masking = True  # until it is a graph of layers, each of which says so for itself
         self._build_input_shape = None
         if layers:
             for layer in layers if isinstance(layers, list | tuple) else [layers]:
@@ -42,6 +42,9 @@ class Sequential(Model):
     @property
     def _layers(self) -> list[Any]:
         return list(self._stack)
+
+    def _weighted_parts(self) -> list[Any]:
+        return self._layers
 
     @property
     def layers(self) -> list[Any]:

@@ -43,7 +43,9 @@ def print_summary(
         else:
             _connected_row(layer, fields, relevant, positions, write)
         write(("=" if i == len(layers) - 1 else "_") * line_length)
-    trainable, frozen = count(model.trainable_weights), count(model.non_trainable_weights)
+    trained = getattr(model, "_collected_trainable_weights", None)  # what `compile` found
+    trainable = count(model.trainable_weights if trained is None else trained)
+    frozen = count(model.non_trainable_weights)
     write(f"Total params: {trainable + frozen:,}")
     write(f"Trainable params: {trainable:,}")
     write(f"Non-trainable params: {frozen:,}")

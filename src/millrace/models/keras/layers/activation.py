@@ -11,7 +11,6 @@ from millrace.core.shapes import TensorShape
 from millrace.lib.layers import constraints, penalties, settings
 from millrace.lib.layers.spec import InputSpec
 from millrace.lib.variables import keras_initializers
-from millrace.models.keras import activations
 from millrace.models.keras.backend import activations as formulas
 from millrace.models.keras.backend.arrays import cast_to_floatx
 from millrace.models.keras.engine.layer import Layer
@@ -170,7 +169,7 @@ class Softmax(_Elementwise):
 
     def call(self, inputs: Any) -> Any:
         """The activation of the inputs."""
-        return activations.softmax(inputs, axis=self.axis)
+        return formulas.softmax(inputs, axis=self.axis)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""
@@ -199,7 +198,6 @@ class ReLU(_Elementwise):
             raise ValueError(f"max_value of Relu layer cannot be negative value: {max_value}")
         if negative_slope < 0.0:
             raise ValueError(f"negative_slope of Relu layer cannot be negative value: {negative_slope}")
-        self.supports_masking = True
         self.max_value = None if max_value is None else cast_to_floatx(max_value)
         self.negative_slope = cast_to_floatx(negative_slope)
         self.threshold = cast_to_floatx(threshold)

@@ -7,7 +7,6 @@ from typing import Any
 from millrace.building import raw
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
-from millrace.core.shapes import TensorShape
 from millrace.lib.layers import settings
 from millrace.lib.math.reductions import reduce_sum
 from millrace.models.keras.engine.layer import Layer
@@ -72,11 +71,6 @@ class _Attention(Layer):
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The mask of the queries."""
         return mask[0] if mask and mask[0] is not None else None
-
-    def compute_output_shape(self, input_shape: Any) -> TensorShape:
-        """The shape of the outputs for inputs of these shapes."""
-        query, value = (shapes.as_dims(s) or () for s in input_shape[:2])
-        return TensorShape([*query[:-1], value[-1]])  # pyright: ignore[reportGeneralTypeIssues]
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""

@@ -437,6 +437,8 @@ class DepthwiseConv2D(_Convolution):
 
     rank = 2
 
+    _last_axis = 3
+
     def __init__(
         self,
         kernel_size: Any,

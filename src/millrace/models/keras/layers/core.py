@@ -7,11 +7,11 @@ from typing import Any
 from millrace.building import raw
 from millrace.core.public import public
 from millrace.lib.layers import constraints, core, penalties, settings
+from millrace.lib.layers.layer import SameShape
 from millrace.lib.layers.spec import InputSpec
 from millrace.lib.variables import keras_initializers
 from millrace.models.keras import activations
 from millrace.models.keras.backend import calculation
-from millrace.models.keras.engine.layer import Layer
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.math.cast import cast
 
@@ -87,7 +87,7 @@ def weight_settings(layer: Any, weights: tuple[str, ...]) -> dict[str, Any]:
 
 
 @public("keras.layers.Activation")
-class Activation(Layer):
+class Activation(SameShape):
     """An activation applied to the inputs.
 
     Args:
@@ -131,10 +131,6 @@ class Dropout(core.DropoutLayer):
     def dropped(self, inputs: Any, training: Any) -> Any:
         """The inputs with elements dropped where `training` holds."""
         return super().call(inputs, training)
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """The shape of the inputs."""
-        return input_shape
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""
@@ -205,7 +201,7 @@ class SpatialDropout3D(_SpatialDropout):
 
 
 @public("keras.layers.Masking")
-class Masking(Layer):
+class Masking(SameShape):
     """Masks time steps of which all features have a value.
 
     Args:
@@ -237,7 +233,7 @@ class Masking(Layer):
 
 
 @public("keras.layers.ActivityRegularization")
-class ActivityRegularization(Layer):
+class ActivityRegularization(SameShape):
     """A penalty of the inputs, which pass unchanged.
 
     Args:

@@ -42,7 +42,7 @@ class Embedding(Layer):
         **kwargs: Any,
     ) -> None:
         if "input_shape" not in kwargs and "batch_input_shape" not in kwargs:
-            kwargs["input_shape"] = (input_length,) if input_length else (None,)
+            kwargs["input_shape"] = tuple(settings.as_list(input_length) or [None])
         dtype = kwargs.pop("dtype", settings.floatx())
         super().__init__(dtype=dtype, activity_regularizer=activity_regularizer, **kwargs)
         self.input_dim, self.output_dim = input_dim, output_dim

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import builtins
+import contextlib
 import importlib
+import itertools
 import marshal
 import types
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from millrace.core import nest
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.lib.layers import registry, settings
+from millrace.lib.variables.creation import variable_creator_scope
 from millrace.models.keras.engine.layer import Layer
 
 
@@ -52,6 +55,9 @@ class Lambda(Layer):
         self._expects_training = "training" in names
         self._expects_mask = "mask" in names
         self._takes = names
+        object.__setattr__(self, "_kept_variables", {})
+
+    _kept_variables: dict[str, Any]  # what the function made when it was first called
 
     def _remember_call_arguments(self) -> None:
         self._call_arguments = ["inputs", "mask", "training"]
@@ -83,7 +89,7 @@ class Lambda(Layer):
             )
             inputs = [made(s) for s in input_shape] if several else made(input_shape)
             try:
-                return nest.map_structure(lambda t: t.get_shape(), self.call(inputs))
+                return nest.map_structure(lambda t: t.get_shape(), self._applied(inputs))
             except Exception as error:
                 raise NotImplementedError(
                     "We could not automatically infer the static shape of the Lambda's output. Please "
@@ -92,12 +98,35 @@ class Lambda(Layer):
 
     def call(self, inputs: Any, mask: Any = None, training: Any = None) -> Any:
         """The function of the inputs."""
+        with variable_creator_scope(self._creator()):
+            return self._applied(inputs, mask, training)
+
+    def _applied(self, inputs: Any, mask: Any = None, training: Any = None) -> Any:
         arguments = dict(self.arguments)
         if "mask" in self._takes:
             arguments["mask"] = mask
         if "training" in self._takes:
             arguments["training"] = training
         return self.function(inputs, **arguments)
+
+    def _creator(self) -> Callable[..., Any]:
+        """Makes the function's variables the layer's; later calls get those of the first, by their names."""
+        taken: set[str] = set()
+
+        def create(following: Callable[..., Any], **arguments: Any) -> Any:
+            name = base = str(arguments.get("name") or "Variable")
+            for number in itertools.count(1):
+                if name not in taken:
+                    break
+                name = f"{base}_{number}"
+            taken.add(name)
+            if name not in self._kept_variables:
+                variable = following(**arguments)
+                self._kept_variables[name] = settings.track(variable)
+                self._keep(variable, variable.trainable)
+            return self._kept_variables[name]
+
+        return create
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The mask of the outputs."""
@@ -139,11 +168,16 @@ def _argument_names(function: Any) -> list[str]:
 
 
 def _described(thing: Any) -> tuple[Any, str, Any]:
-    if isinstance(thing, types.LambdaType) and thing.__name__ == "<lambda>":
+    if isinstance(thing, types.FunctionType) and not _of_this_package(thing):
         return _dumped(thing), "lambda", thing.__module__
     if callable(thing):
         return thing.__name__, "function", thing.__module__
     return thing, "raw", None
+
+
+def _of_this_package(function: types.FunctionType) -> bool:
+    """Whether a function is one of ours, which any process finds again by its name."""
+    return str(function.__globals__.get("__name__")).partition(".")[0] == __name__.partition(".")[0]
 
 
 def _dumped(function: Any) -> tuple[str, Any, Any]:
@@ -175,12 +209,10 @@ def _loaded(given: Any, module: str | None, custom_objects: Any) -> Any:
     code, defaults, cells = given
     loaded = marshal.loads(base64.decodebytes(code.encode("ascii")))
     closure = tuple(types.CellType(c) for c in cells) if cells else None
-    names: dict[str, Any] = {"__builtins__": builtins}
+    names: dict[str, Any] = {"__builtins__": builtins, "__name__": __name__}
     if module:
-        try:
+        with contextlib.suppress(ImportError):
             names = vars(importlib.import_module(module))
-        except ImportError:
-            names = {"__builtins__": builtins}
     if custom_objects:
         names = {**names, **custom_objects}
     return types.FunctionType(loaded, names, argdefs=tuple(defaults) if defaults else None, closure=closure)

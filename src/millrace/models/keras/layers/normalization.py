@@ -9,9 +9,9 @@ from millrace.building import raw
 from millrace.core import shapes
 from millrace.core.public import public
 from millrace.lib.layers import constraints, normalization, penalties, settings
+from millrace.lib.layers.layer import SameShape
 from millrace.lib.nn.moments import batch_normalization, moments
 from millrace.lib.variables import keras_initializers
-from millrace.models.keras.engine.layer import Layer
 
 
 @public("keras.layers.BatchNormalization")
@@ -127,7 +127,7 @@ class BatchNormalization(normalization.BatchNormalizationLayer):
 
 
 @public("keras.layers.LayerNormalization")
-class LayerNormalization(Layer):
+class LayerNormalization(SameShape):
     """Normalizes each sample over axes; then scales and shifts.
 
     Args:
@@ -230,10 +230,6 @@ class LayerNormalization(Layer):
         )
         outputs.set_shape(dims)
         return outputs
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """The shape of the inputs."""
-        return input_shape
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""

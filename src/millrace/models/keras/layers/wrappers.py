@@ -107,7 +107,7 @@ class TimeDistributed(Wrapper):
                 "`TimeDistributed` Layer should be passed an `input_shape ` with at least 3 dimensions, "
                 f"received: {dims}"
             )
-        self.input_spec = InputSpec(shape=(None, None, *dims[2:]))
+        self.input_spec = InputSpec(shape=[None, None, *dims[2:]])
         super().build(TensorShape((dims[0], *dims[2:])))
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
@@ -218,7 +218,6 @@ class Bidirectional(Wrapper):
             if hasattr(one, "zero_output_for_mask"):
                 one.zero_output_for_mask = one.return_sequences
         self.return_sequences, self.return_state = layer.return_sequences, layer.return_state  # pyright: ignore[reportAttributeAccessIssue]
-        self.supports_masking = True
         self._num_constants = 0
         self.input_spec = layer.input_spec
 

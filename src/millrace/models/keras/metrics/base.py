@@ -120,6 +120,7 @@ class Metric(Layer, metaclass=_Wrapping):
         return {"name": self.name, "dtype": self._dtype}
 
 
+@public("python.keras.metrics.Reduce")
 class Reduce(Metric):
     """Sums values, and divides by their number or weights where `divides` says.
 
@@ -190,6 +191,7 @@ class Mean(Reduce):
         super().__init__(name=name, dtype=dtype)
 
 
+@public("python.keras.metrics.MeanMetricWrapper")
 class MeanMetricWrapper(Mean):
     """The mean of a function of truth and predictions.
 

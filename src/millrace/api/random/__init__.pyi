@@ -19,10 +19,12 @@ from millrace.ops.random.stateless import stateless_multinomial as stateless_mul
 from millrace.ops.random.stateless import stateless_random_normal as stateless_normal
 from millrace.ops.random.stateless import stateless_random_uniform as stateless_uniform
 from millrace.ops.random.stateless import stateless_truncated_normal as stateless_truncated_normal
+from millrace.api.random import experimental as experimental
 
 __all__ = [
     "all_candidate_sampler",
     "categorical",
+    "experimental",
     "fixed_unigram_candidate_sampler",
     "gamma",
     "get_seed",

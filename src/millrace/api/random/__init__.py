@@ -12,4 +12,5 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.ops.random.draws": "categorical multinomial normal=random_normal shuffle=random_shuffle truncated_normal uniform=random_uniform",
         "millrace.ops.random.stateless": "stateless_categorical stateless_multinomial stateless_normal=stateless_random_normal stateless_truncated_normal stateless_uniform=stateless_random_uniform",
     },
+    children=("experimental",),
 )
