@@ -106,3 +106,64 @@ def test_a_module_taken_whole_hands_on_what_it_imports():
     assert names["LayerRNNCell"] is tf.contrib.rnn.LayerRNNCell and names["math_ops"].tanh is tf.tanh
     assert names["vs"].variable_scope is tf.variable_scope and names["collections"].__name__ == "collections"
     assert "_BIAS_VARIABLE_NAME" not in names and "rnn_cell_impl" not in names
+
+
+def test_layers_of_a_program_are_given_what_those_of_contrib_are():
+    given = importlib.import_module("millrace.contrib.layers.python.layers.utils")
+    assert given.two_element_tuple(3) == (3, 3) and given.n_positive_integers(2, [3, 4]) == (3, 4)
+    assert given.last_dimension(tf.TensorShape([None, 5])) == 5
+    assert given.channel_dimension(tf.TensorShape([None, 3, 5]), "channels_first") == 3
+    assert given.get_variable_collections({"weights": ["w"]}, "biases") is None
+    assert given.smart_cond(tf.constant(True), lambda: 1, lambda: 2) == 1
+    asked = tf.placeholder(tf.bool)
+    chosen = given.smart_cond(asked, lambda: tf.zeros([]), lambda: tf.ones([]))
+    with tf.Session() as sess:
+        assert sess.run(chosen, {asked: False}) == 1
+    refused = [
+        lambda: given.n_positive_integers(2, [1]),
+        lambda: given.two_element_tuple([1]),
+        lambda: given.last_dimension(tf.TensorShape([3, None])),
+        lambda: given.constant_value(None),
+    ]
+    for call in refused:
+        with pytest.raises(ValueError):
+            call()
+    rename = _of("contrib.layers.python.layers.layers", "_build_variable_getter")({"kernel": "weights"})
+    with tf.Graph().as_default(), tf.variable_scope("s", custom_getter=rename) as scope:
+        layer = tf.layers.Dense(2, use_bias=False, _scope=scope, _reuse=False)
+        layer.apply(tf.zeros([1, 3]))
+        assert [v.name for v in tf.model_variables()] == ["s/weights:0"]
+        _of("contrib.layers.python.layers.layers", "_add_variable_to_collections")(
+            layer.kernel, ["k"], "weights"
+        )
+        assert tf.get_collection("k") == [layer.kernel]
+
+
+def test_recurrent_networks_of_a_program_know_shapes():
+    known = _of("python.ops.rnn", "_maybe_tensor_shape_from_tensor")
+    assert known(tf.constant([2, 3])).as_list() == [2, 3] and known([4]) == [4]
+    assert known(tf.placeholder(tf.int32, [2])).ndims is None
+    assert _of("python.ops.init_ops", "_compute_fans")([2, 2, 3, 4]) == (12, 16)
+
+
+def test_layers_of_a_program_speak_shapes_as_those_of_keras_do():
+    @_of("python.keras.utils.tf_utils", "shape_type_conversion")
+    def method(layer, input_shape):
+        assert layer is None and input_shape in ((None, 2), [(None, 2), (3,)], {"a": (2,)}, None)
+        return input_shape
+
+    assert method(None, tf.TensorShape([None, 2])).as_list() == [None, 2]
+    assert [s.as_list() for s in method(None, [tf.TensorShape([None, 2]), (3,)])] == [[None, 2], [3]]
+    assert method(None, {"a": [2]})["a"].as_list() == [2] and method(None, None) is None
+
+    generic = importlib.import_module("millrace.python.keras.utils.generic_utils")
+    assert generic.to_list((1, 2)) == [(1, 2)] and generic.is_all_none([None, None])
+    assert generic.has_arg(lambda a: a, "a") and not generic.has_arg(lambda **rest: rest, "a")
+    assert generic.has_arg(lambda **rest: rest, "a", accept_all=True)
+    rows = np.arange(6)
+    assert generic.slice_arrays([rows, None], [0, 2])[0].tolist() == [0, 2]
+    assert generic.slice_arrays([rows], 1, 3)[0].tolist() == [1, 2]
+    with pytest.raises(ValueError, match="Unknown entries"):
+        generic.check_for_unexpected_keys("n", {"a": 1}, ["b"])
+    convert = _of("python.keras.backend", "_preprocess_conv2d_input")
+    assert convert(tf.zeros([1, 3, 4, 5]), "channels_first")[0].shape.as_list() == [1, 4, 5, 3]

@@ -124,6 +124,15 @@ PRIVATE: dict[str, dict[str, str]] = {
         "per_example_squared_hinge_loss": "millrace.contributed.boosted_trees.losses:per_example_squared_hinge_loss",
         "per_example_squared_loss": "millrace.contributed.boosted_trees.losses:per_example_squared_loss",
     },
+    "contrib.estimator.python.estimator.multi_head": {
+        "_MultiHead": "millrace.models.estimator.regression:MultiHeadBase",
+    },
+    "contrib.estimator.python.estimator.rnn": {
+        "_DEFAULT_CLIP_NORM": "millrace.contributed.estimator.recurrent:_NORM",
+        "_DEFAULT_LEARNING_RATE": "millrace.contributed.estimator.recurrent:_RATE",
+        "_concatenate_context_input": "millrace.contributed.estimator.recurrent:with_context",
+        "_select_last_activations": "millrace.contributed.estimator.recurrent:last_activations",
+    },
     "contrib.factorization.python.ops.clustering_ops": {
         "COSINE_DISTANCE": "millrace.contributed.factorization.clustering:COSINE_DISTANCE",
         "KMeans": "millrace.contributed.factorization.clustering:KMeans",
@@ -150,14 +159,26 @@ PRIVATE: dict[str, dict[str, str]] = {
         "variance_scaling_initializer": "millrace.contributed.layers.initializers:variance_scaling_initializer",
         "xavier_initializer": "millrace.contributed.layers.initializers:xavier_initializer",
     },
+    "contrib.layers.python.layers.layers": {
+        "_add_variable_to_collections": "millrace.contributed.layers.outputs:collect_variable",
+        "_build_variable_getter": "millrace.contributed.layers.outputs:model_variable_getter",
+    },
     "contrib.layers.python.layers.target_column": {
         "binary_svm_target": "millrace.contributed.layers.targets:binary_svm_target",
     },
     "contrib.layers.python.layers.utils": {
         "append_tensor_alias": "millrace.contributed.layers.outputs:append_tensor_alias",
+        "channel_dimension": "millrace.contributed.layers.given:channel_dimension",
         "collect_named_outputs": "millrace.contributed.layers.outputs:collect_named_outputs",
+        "constant_value": "millrace.contributed.layers.given:constant_value",
         "convert_collection_to_dict": "millrace.contributed.layers.outputs:convert_collection_to_dict",
         "get_tensor_aliases": "millrace.contributed.layers.outputs:get_tensor_aliases",
+        "get_variable_collections": "millrace.contributed.layers.given:get_variable_collections",
+        "last_dimension": "millrace.contributed.layers.given:last_dimension",
+        "n_positive_integers": "millrace.contributed.layers.given:n_positive_integers",
+        "smart_cond": "millrace.contributed.layers.given:smart_cond",
+        "static_cond": "millrace.contributed.layers.given:static_cond",
+        "two_element_tuple": "millrace.contributed.layers.given:two_element_tuple",
     },
     "contrib.learn.python.learn.datasets.base": {
         "Dataset": "millrace.contributed.learn.tables:Dataset",
@@ -211,7 +232,11 @@ PRIVATE: dict[str, dict[str, str]] = {
         "_tile_batch": "millrace.contributed.seq2seq.beams:tiled",
         "gather_tree_from_array": "millrace.contributed.seq2seq.beams:gather_tree_from_array",
     },
+    "contrib.seq2seq.python.ops.decoder": {
+        "_transpose_batch_time": "millrace.lib.rnn.unrolling:transpose_batch_time",
+    },
     "contrib.seq2seq.python.ops.helper": {
+        "_transpose_batch_time": "millrace.lib.rnn.unrolling:transpose_batch_time",
         "_unstack_ta": "millrace.contributed.seq2seq.feeding:rows_of",
     },
     "contrib.slim.python.slim.nets.alexnet": {
@@ -587,6 +612,52 @@ PRIVATE: dict[str, dict[str, str]] = {
         "variable_accessed": "millrace.lib.platform.tape:variable_accessed",
         "variables_accessed": "millrace.lib.platform.tape:variables_accessed",
     },
+    "python.estimator.canned.dnn": {
+        "_LEARNING_RATE": "millrace.models.estimator.canned_parts:_DEEP_RATE",
+        "_add_hidden_layer_summary": "millrace.models.estimator.logits:summarize_layer",
+        "_dnn_model_fn": "millrace.models.estimator.canned_parts:deep_spec",
+    },
+    "python.estimator.canned.dnn_linear_combined": {
+        "_DNN_LEARNING_RATE": "millrace.models.estimator.canned_parts:_DEEP_PART_RATE",
+        "_LINEAR_LEARNING_RATE": "millrace.models.estimator.canned_parts:_LINEAR_PART_RATE",
+        "_dnn_linear_combined_model_fn": "millrace.models.estimator.canned_parts:wide_and_deep_spec",
+    },
+    "python.estimator.canned.head": {
+        "LossSpec": "millrace.models.estimator.canned_parts:LossSpec",
+        "_BinaryLogisticHeadWithSigmoidCrossEntropyLoss": "millrace.models.estimator.canned_parts:BinaryHead",
+        "_CLASSIFY_SERVING_KEY": "millrace.models.estimator.canned_parts:_CLASSIFY",
+        "_DEFAULT_SERVING_KEY": "millrace.models.estimator.canned_parts:_DEFAULT",
+        "_Head": "millrace.models.estimator.canned_parts:HeadBase",
+        "_MultiClassHeadWithSoftmaxCrossEntropyLoss": "millrace.models.estimator.canned_parts:MultiClassHeadBase",
+        "_PREDICT_SERVING_KEY": "millrace.models.estimator.canned_parts:_PREDICT",
+        "_REGRESS_SERVING_KEY": "millrace.models.estimator.canned_parts:_REGRESS",
+        "_RegressionHeadWithMeanSquaredErrorLoss": "millrace.models.estimator.canned_parts:RegressionHeadBase",
+        "_assert_range": "millrace.models.estimator.classification:in_range",
+        "_binary_logistic_head_with_sigmoid_cross_entropy_loss": "millrace.models.estimator.canned_parts:binary_head",
+        "_binary_logistic_or_multi_class_head": "millrace.models.estimator.canned_parts:classifying_head",
+        "_call_loss_fn": "millrace.models.estimator.canned_parts:call_loss_fn",
+        "_check_dense_labels_match_logits_and_reshape": "millrace.models.estimator.canned_parts:check_labels",
+        "_check_logits_final_dim": "millrace.models.estimator.canned_parts:check_logits",
+        "_classification_output": "millrace.models.estimator.canned_parts:classification_output",
+        "_get_weights_and_check_match_logits": "millrace.models.estimator.canned_parts:check_weights",
+        "_multi_class_head_with_softmax_cross_entropy_loss": "millrace.models.estimator.canned_parts:multi_class_head",
+        "_regression_head": "millrace.models.estimator.canned_parts:regression_head",
+        "_summary_key": "millrace.models.estimator.canned_parts:summary_key",
+        "_validate_loss_fn_args": "millrace.models.estimator.canned_parts:check_loss_fn",
+    },
+    "python.estimator.canned.linear": {
+        "_LEARNING_RATE": "millrace.models.estimator.canned_parts:_LINEAR_RATE",
+        "_linear_model_fn": "millrace.models.estimator.canned_parts:linear_spec",
+    },
+    "python.estimator.canned.metric_keys": {
+        "MetricKeys": "millrace.models.estimator.keys:MetricKeys",
+    },
+    "python.estimator.canned.optimizers": {
+        "get_optimizer_instance": "millrace.models.estimator.canned_parts:optimizer_of",
+    },
+    "python.estimator.canned.prediction_keys": {
+        "PredictionKeys": "millrace.models.estimator.keys:PredictionKeys",
+    },
     "python.estimator.estimator": {
         "Estimator": "millrace.models.estimator.estimator:Estimator",
         "_verify_model_fn_args": "millrace.models.estimator.arguments:check_model_fn",
@@ -759,7 +830,26 @@ PRIVATE: dict[str, dict[str, str]] = {
         "preprocess_input": "millrace.models.keras.applications.images:preprocess_input",
     },
     "python.keras.backend": {
+        "_get_available_gpus": "millrace.models.keras.backend.convolutions:available_gpus",
+        "_has_nchw_support": "millrace.models.keras.backend.convolutions:has_nchw_support",
+        "_preprocess_conv1d_input": "millrace.models.keras.backend.convolutions:sequences_with_channels_last",
+        "_preprocess_conv2d_input": "millrace.models.keras.backend.convolutions:images_with_channels_last",
+        "_preprocess_padding": "millrace.models.keras.backend.convolutions:native_padding",
         "get_graph": "millrace.models.keras.backend.session:get_default_graph",
+    },
+    "python.keras.layers.recurrent": {
+        "DropoutRNNCellMixin": "millrace.models.keras.layers.cells:DroppingCell",
+        "_generate_zero_filled_state": "millrace.models.keras.layers.cells:zero_states",
+        "_generate_zero_filled_state_for_cell": "millrace.models.keras.layers.cells:initial_states",
+        "_is_multiple_state": "millrace.models.keras.layers.cells:is_sizes",
+        "_standardize_args": "millrace.models.keras.layers.recurrent:standardized",
+    },
+    "python.keras.losses": {
+        "LossFunctionWrapper": "millrace.models.keras.losses.classes:LossFunctionWrapper",
+    },
+    "python.keras.metrics": {
+        "MeanMetricWrapper": "millrace.models.keras.metrics.base:MeanMetricWrapper",
+        "Reduce": "millrace.models.keras.metrics.base:Reduce",
     },
     "python.keras.preprocessing.image": {
         "DataFrameIterator": "millrace.models.keras.preprocessing.frames:DataFrameIterator",
@@ -769,17 +859,26 @@ PRIVATE: dict[str, dict[str, str]] = {
         "conv_output_length": "millrace.lib.layers.arguments:conv_output_length",
         "convert_data_format": "millrace.lib.layers.arguments:convert_data_format",
         "deconv_output_length": "millrace.lib.layers.arguments:padded_deconv_output_length",
+        "normalize_padding": "millrace.lib.layers.arguments:normalize_padding",
         "normalize_tuple": "millrace.lib.layers.arguments:normalize_tuple",
     },
     "python.keras.utils.generic_utils": {
+        "check_for_unexpected_keys": "millrace.models.keras.conversions:check_for_unexpected_keys",
+        "has_arg": "millrace.models.keras.conversions:has_arg",
+        "is_all_none": "millrace.models.keras.conversions:is_all_none",
         "object_list_uid": "millrace.lib.layers.arguments:object_list_uid",
+        "slice_arrays": "millrace.models.keras.conversions:slice_arrays",
+        "to_list": "millrace.models.keras.conversions:to_list",
         "to_snake_case": "millrace.lib.layers.settings:snake_case",
     },
     "python.keras.utils.tf_utils": {
         "constant_value": "millrace.lib.layers.arguments:constant_value",
+        "convert_shapes": "millrace.models.keras.conversions:convert_shapes",
         "get_reachable_from_inputs": "millrace.lib.layers.arguments:get_reachable_from_inputs",
         "is_symbolic_tensor": "millrace.models.keras.symbolic:is_symbolic_tensor",
+        "is_tensor_or_variable": "millrace.models.keras.conversions:is_tensor_or_variable",
         "register_symbolic_tensor_type": "millrace.models.keras.symbolic:register_symbolic_tensor_type",
+        "shape_type_conversion": "millrace.models.keras.conversions:shape_type_conversion",
         "smart_cond": "millrace.lib.layers.arguments:smart_cond_or_variable",
     },
     "python.layers.utils": {
@@ -858,6 +957,7 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.ops.init_ops": {
         "Initializer": "millrace.lib.variables.initializers:Initializer",
+        "_compute_fans": "millrace.lib.variables.initializers:fans",
         "constant_initializer": "millrace.lib.variables.initializers:Constant",
         "glorot_normal_initializer": "millrace.lib.variables.initializers:GlorotNormal",
         "glorot_uniform_initializer": "millrace.lib.variables.initializers:GlorotUniform",
@@ -961,7 +1061,9 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.ops.rnn": {
         "_best_effort_input_batch_size": "millrace.lib.rnn.unrolling:best_effort_input_batch_size",
+        "_concat": "millrace.lib.rnn.internals:concat_shapes",
         "_infer_state_dtype": "millrace.lib.rnn.internals:infer_state_dtype",
+        "_maybe_tensor_shape_from_tensor": "millrace.lib.rnn.unrolling:shape_where_known",
         "_reverse_seq": "millrace.lib.rnn.internals:reverse_sequences",
         "_rnn_step": "millrace.lib.rnn.internals:rnn_step",
         "_transpose_batch_time": "millrace.lib.rnn.unrolling:transpose_batch_time",

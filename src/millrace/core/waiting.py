@@ -8,6 +8,8 @@ when the wait turns out to be long.
 
 from __future__ import annotations
 
+import _thread
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -34,7 +36,7 @@ class Cancellation:
         self._parent = parent
         self._since: float | None = None
         self.functions: Any = None  # what starts the functions of datasets in the session
-        self._lock = threading.Lock()
+        # No lock around it: whoever adds to it holds a condition, and a finalizer may run amid anything.
         self._waiting: list[threading.Condition] = []
 
     @property
@@ -55,23 +57,19 @@ class Cancellation:
     def cancel(self) -> None:
         """Wakes all who wait; those who would wait later fail at once."""
         self._since = time.monotonic()
-        with self._lock:
-            waiting = list(self._waiting)
-        for condition in waiting:
+        for condition in list(self._waiting):
             with condition:
                 condition.notify_all()
 
     def add(self, condition: threading.Condition) -> None:
         """Notes that a thread is about to wait."""
-        with self._lock:
-            self._waiting.append(condition)
+        self._waiting.append(condition)
         if self._parent is not None:
             self._parent.add(condition)
 
     def remove(self, condition: threading.Condition) -> None:
         """Notes that it no longer does."""
-        with self._lock:
-            self._waiting.remove(condition)
+        self._waiting.remove(condition)
         if self._parent is not None:
             self._parent.remove(condition)
 
@@ -191,6 +189,28 @@ def wait_until(
     finally:
         if cancellation is not None:
             cancellation.remove(condition)
+
+
+def wake(condition: threading.Condition) -> None:
+    """Wakes all who wait for `condition`."""
+    with condition:
+        condition.notify_all()
+
+
+def wake_from_finalizer(condition: threading.Condition) -> None:
+    """Wakes all who wait for `condition`, without waiting for who holds it.
+
+    A finalizer runs in any thread, amid anything: that thread may hold what the holder of `condition` waits
+    for.
+    """
+    if condition.acquire(blocking=False):
+        try:
+            condition.notify_all()
+        finally:
+            condition.release()
+        return
+    with contextlib.suppress(RuntimeError):  # the interpreter ends
+        _thread.start_new_thread(wake, (condition,))  # which takes no lock, as threading.Thread would
 
 
 def _look_around(condition: threading.Condition, idle: Callable[[], None]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import millrace as tf
-from millrace.core.waiting import Cancellation
+from millrace.core.waiting import Cancellation, wait_until, wake_from_finalizer
 from millrace.opkit.datasets.base import Stage
 from millrace.opkit.datasets.threads import Background, Line, Pool, _Filling
 
@@ -210,3 +210,45 @@ def test_one_who_helps_never_waits_for_room_that_it_is_to_make() -> None:
         line.close()
     finally:
         sys.setswitchinterval(before)
+
+
+@pytest.mark.parametrize("kind", [Line, Pool])
+def test_who_waits_for_threads_that_another_closes_goes_on(kind: Any) -> None:
+    began, gate = threading.Event(), threading.Event()
+    threads = kind(_Run(), 2, lambda: lambda: (began.set(), gate.wait(30)), "closed meanwhile")
+    outcome: list[Any] = []
+
+    def take() -> None:
+        try:
+            outcome.append(threads.next())
+            outcome.append(threads.next())
+        except tf.errors.CancelledError as error:
+            outcome.append(error)
+
+    taking = threading.Thread(target=take, daemon=True)
+    taking.start()
+    assert began.wait(10)
+    threads.stop()
+    gate.set()
+    taking.join(10)
+    assert not taking.is_alive()
+
+
+def test_a_finalizer_never_waits_for_a_lock() -> None:
+    condition, held, go = threading.Condition(), threading.Event(), threading.Event()
+    stopped = False
+
+    def wait() -> None:
+        with condition:
+            held.set()
+            go.wait(30)  # as one who waits for what the finalizer's thread holds
+            wait_until(condition, lambda: stopped)
+
+    waiting = threading.Thread(target=wait, daemon=True)
+    waiting.start()
+    assert held.wait(10)
+    stopped = True
+    wake_from_finalizer(condition)
+    go.set()
+    waiting.join(10)
+    assert not waiting.is_alive()

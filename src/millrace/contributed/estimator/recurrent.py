@@ -30,7 +30,9 @@ from millrace.ops.math.cast import cast
 
 _DEFAULT = object()
 _CELLS: dict[Any, Any] = {"basic_rnn": BasicRNNCell, "lstm": BasicLSTMCell, "gru": GRUCell}
-_RATE, _NORM = 0.05, 5.0  # of the default optimizer; of the gradients, at most
+# of the default optimizer; of the gradients, at most
+_RATE = public("contrib.estimator.python.estimator.rnn._DEFAULT_LEARNING_RATE")(0.05)
+_NORM = public("contrib.estimator.python.estimator.rnn._DEFAULT_CLIP_NORM")(5.0)
 
 
 def _cell_maker(num_units: Any, cell_type: Any, given: Any) -> Callable[[str], Any]:
@@ -56,13 +58,20 @@ def _cell_maker(num_units: Any, cell_type: Any, given: Any) -> Callable[[str], A
     return make
 
 
-def _last_activations(outputs: Any, lengths: Any) -> Any:
+@public("contrib.estimator.python.estimator.rnn._concatenate_context_input")
+def with_context(sequence_input: Any, context_input: Any) -> Any:
+    """Each step of the sequences with what is known of the example, as features."""
+    return concatenate_context_input(context_input, sequence_input)
+
+
+@public("contrib.estimator.python.estimator.rnn._select_last_activations")
+def last_activations(activations: Any, sequence_lengths: Any) -> Any:
     """The output of each example's last step."""
-    with name_scope("select_last_activations", values=[outputs, lengths]):
-        shape = shape_of(outputs)
+    with name_scope("select_last_activations", values=[activations, sequence_lengths]):
+        shape = shape_of(activations)
         batch, steps, units = shape[0], shape[1], shape[2]
-        places = cast(range_(batch) * steps, int64, name="ToInt64") + (lengths - 1)
-        return gather(reshape(outputs, [batch * steps, units]), places)
+        places = cast(range_(batch) * steps, int64, name="ToInt64") + (sequence_lengths - 1)
+        return gather(reshape(activations, [batch * steps, units]), places)
 
 
 def _logits(
@@ -75,7 +84,7 @@ def _logits(
         if context:
             inputs = concatenate_context_input(input_layer(features, context), inputs)
     outputs, _ = dynamic_rnn(make_cell(mode), inputs, lengths, dtype=float32)
-    outputs = _last_activations(outputs, lengths)
+    outputs = last_activations(outputs, lengths)
     with variable_scope("logits", values=(outputs,)):
         logits = Dense(units, kernel_initializer=GlorotUniform(), name="dense")(outputs)
     sequence_mask(lengths)

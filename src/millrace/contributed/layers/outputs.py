@@ -74,6 +74,7 @@ def collections_of(variables_collections: Any, name: str) -> list[str]:
     )
 
 
+@public("contrib.layers.python.layers.layers._add_variable_to_collections")
 def collect_variable(variable: Any, variables_collections: Any, name: str) -> None:
     """Adds a layer's variable, in all its parts, to the collections that `variables_collections` names."""
     if variable is None:
@@ -97,6 +98,7 @@ def _under(scope: str, regularizer: Callable[[Any], Any]) -> Callable[[Any], Any
     return regularize
 
 
+@public("contrib.layers.python.layers.layers._build_variable_getter")
 def model_variable_getter(rename: dict[str, str] | None = None) -> Callable[..., Any]:
     """A custom getter that makes model variables, under other names than the layer's own."""
 

@@ -77,7 +77,7 @@ def normalize_data_format(value: str) -> str:
     return layout
 
 
-@public("python.layers.utils.normalize_padding")
+@public("python.layers.utils.normalize_padding", "python.keras.utils.conv_utils.normalize_padding")
 def normalize_padding(value: str) -> str:
     """The name of a padding in lower case.
 

@@ -78,7 +78,7 @@ def _has(cell: Any, name: str) -> bool:
     return True
 
 
-@public("python.ops.rnn_cell_impl._concat")
+@public("python.ops.rnn_cell_impl._concat", "python.ops.rnn._concat")
 def concat_shapes(prefix: Any, suffix: Any, static: bool = False) -> Any:
     """One shape after another.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from millrace.building import convert, raw
 from millrace.building.scopes import control_dependencies, name_scope
+from millrace.building.static import constant_value
 from millrace.core import dtypes, nest, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -95,7 +96,18 @@ def _batch_of(inputs: list[Tensor], axis: int) -> Any:
     return raw.Shape(inputs[0])[axis]
 
 
-@public("python.ops.rnn._transpose_batch_time", "contrib.rnn.transpose_batch_time")
+@public("python.ops.rnn._maybe_tensor_shape_from_tensor")
+def shape_where_known(shape: Any) -> Any:
+    """The shape that a constant tensor of lengths holds, unknown otherwise; anything else as it is."""
+    return shapes.TensorShape(constant_value(shape)) if isinstance(shape, Tensor) else shape
+
+
+@public(
+    "python.ops.rnn._transpose_batch_time",
+    "contrib.rnn.transpose_batch_time",
+    "contrib.seq2seq.python.ops.decoder._transpose_batch_time",
+    "contrib.seq2seq.python.ops.helper._transpose_batch_time",
+)
 def transpose_batch_time(x: Any) -> Any:
     """The first two dimensions swapped, with as much static shape as is known.
 

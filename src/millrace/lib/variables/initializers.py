@@ -290,14 +290,15 @@ class UniformUnitScaling(Initializer):
         return {"factor": self.factor, "seed": self.seed, "dtype": self.dtype.name}
 
 
-def fans(shape: list[int]) -> tuple[float, float]:
+@public("python.ops.init_ops._compute_fans")
+def fans(shape: list[int]) -> tuple[int, int]:
     """How many inputs and outputs a unit of a weight tensor of this shape has."""
     if not shape:
-        return 1.0, 1.0
+        return 1, 1
     if len(shape) == 1:
-        return float(shape[0]), float(shape[0])
+        return shape[0], shape[0]
     field = math.prod(shape[:-2])
-    return float(shape[-2] * field), float(shape[-1] * field)
+    return shape[-2] * field, shape[-1] * field
 
 
 @public(

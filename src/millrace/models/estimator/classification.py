@@ -43,6 +43,19 @@ def _checked_thresholds(given: Any) -> tuple[float, ...]:
     return found
 
 
+@public("python.estimator.canned.head._assert_range")
+def in_range(labels: Any, n_classes: int, message: str | None = None) -> Any:
+    """The labels, once a run has seen that they are below `n_classes`; `message` says why they are not."""
+    with name_scope(None, "assert_range", (labels,)):
+        checks = [
+            assert_less_equal(labels, constant(n_classes - 1, labels.dtype.base_dtype),
+                              message=message or "Labels must <= n_classes - 1"),
+            assert_non_negative(labels, message=message or "Labels must >= 0"),
+        ]  # fmt: skip
+        with control_dependencies(checks):
+            return identity(labels)
+
+
 class Classifying(HeadBase):
     """What heads for classes share.
 
@@ -67,44 +80,39 @@ class Classifying(HeadBase):
             raise ValueError(
                 f"label_vocabulary should be a list or a tuple. Given type: {type(label_vocabulary)}"
             )
-        self._vocabulary: Any = label_vocabulary
+        self._label_vocabulary: Any = label_vocabulary
 
-    def _class_ids(self, labels: Any) -> Any:
-        if self._vocabulary:
+    def _label_ids(self, labels: Any) -> Any:
+        if self._label_vocabulary:
             if labels.dtype.base_dtype is not string:
                 raise ValueError(
                     f"Labels dtype should be string if there is a vocabulary. Instead got {labels.dtype}"
                 )
-            table = index_table_from_tensor(tuple(self._vocabulary), name="class_id_lookup")
+            table = index_table_from_tensor(tuple(self._label_vocabulary), name="class_id_lookup")
             return table.lookup(labels)
         if not labels.dtype.is_integer:
             raise ValueError(f"Labels dtype should be integer. Instead got {labels.dtype}.")
         return labels
 
-    def _in_range(self, labels: Any, limit: int) -> Any:
-        with name_scope(None, "assert_range", (labels,)):
-            checks = [
-                assert_less_equal(labels, constant(limit - 1, labels.dtype.base_dtype),
-                                  message="Labels must <= n_classes - 1"),
-                assert_non_negative(labels, message="Labels must >= 0"),
-            ]  # fmt: skip
-            with control_dependencies(checks):
-                return identity(labels)
-
     def _names(self) -> Any:
-        return constant(list(self._vocabulary)) if self._vocabulary else as_string(range_(self._n_classes))
+        return (
+            constant(list(self._label_vocabulary))
+            if self._label_vocabulary
+            else as_string(range_(self._n_classes))
+        )
 
     def _all(self, logits: Any, row: Any) -> Any:
         batch = shape_of(logits)[0]
         return tile(expand_dims(row, 0), [batch, 1])
 
     def _classes(self, class_ids: Any) -> Any:
-        if not self._vocabulary:
+        if not self._label_vocabulary:
             return as_string(class_ids, name="str_classes")
-        table = index_to_string_table_from_tensor(tuple(self._vocabulary), name="class_string_lookup")
+        table = index_to_string_table_from_tensor(tuple(self._label_vocabulary), name="class_string_lookup")
         return table.lookup(class_ids)
 
-    def _classification(self, scores: Any) -> ClassificationOutput:
+    def exported(self, scores: Any) -> ClassificationOutput:
+        """The scores, and the names of all classes for each example."""
         return ClassificationOutput(scores=scores, classes=self._all(scores, self._names()))
 
 
@@ -157,17 +165,17 @@ class BinaryHead(Classifying):
             "all_classes": self._all(logits, self._names()),
         }
 
-    def _label_ids(self, labels: Any, logits: Any) -> Any:
+    def _processed(self, labels: Any, logits: Any) -> Any:
         labels = checked_labels(labels, logits, 1)
-        if self._vocabulary:
-            labels = self._class_ids(labels)
-        return self._in_range(cast(labels, float32, name="ToFloat"), 2)
+        if self._label_vocabulary:
+            labels = self._label_ids(labels)
+        return in_range(cast(labels, float32, name="ToFloat"), 2)
 
     def _losses(self, labels: Any, logits: Any) -> Any:
         return sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
 
     def _exports(self, predictions: dict[str, Any]) -> dict[str, Any]:
-        found = self._classification(predictions["probabilities"])
+        found = self.exported(predictions["probabilities"])
         return {
             "serving_default": found,
             "classification": found,
@@ -253,15 +261,15 @@ class MultiClassHeadBase(Classifying):
             "all_classes": all_classes,
         }
 
-    def _label_ids(self, labels: Any, logits: Any) -> Any:
-        return self._in_range(self._class_ids(checked_labels(labels, logits, 1)), self._n_classes)
+    def _processed(self, labels: Any, logits: Any) -> Any:
+        return in_range(self._label_ids(checked_labels(labels, logits, 1)), self._n_classes)
 
     def _losses(self, labels: Any, logits: Any) -> Any:
         losses = sparse_softmax_cross_entropy(labels=labels, logits=logits, reduction="none")
         return expand_dims(losses, axis=-1)
 
     def _exports(self, predictions: dict[str, Any]) -> dict[str, Any]:
-        found = self._classification(predictions["probabilities"])
+        found = self.exported(predictions["probabilities"])
         return {
             "serving_default": found,
             "classification": found,
@@ -302,7 +310,7 @@ class MultiLabelHeadBase(Classifying):
     def _checked_alone(self, given: Any) -> tuple[int, ...]:
         found = []
         for one in given or ():
-            number = [*(self._vocabulary or ())].index(one) if isinstance(one, str) else one
+            number = [*(self._label_vocabulary or ())].index(one) if isinstance(one, str) else one
             if not 0 <= number < self._n_classes:
                 raise ValueError(
                     f"All classes_for_class_based_metrics must be in range [0, {self._n_classes - 1}]. "
@@ -322,22 +330,22 @@ class MultiLabelHeadBase(Classifying):
         logits = checked_logits(logits, self._n_classes)
         return {"logits": logits, "probabilities": sigmoid(logits, name="probabilities")}
 
-    def _label_ids(self, labels: Any, logits: Any) -> Any:
+    def _processed(self, labels: Any, logits: Any) -> Any:
         if labels is None:
             return checked_labels(None, logits, self._n_classes)
         if isinstance(labels, SparseTensor):
             if labels.dtype.base_dtype is string:
-                table = index_table_from_tensor(tuple(self._vocabulary), name="class_id_lookup")
+                table = index_table_from_tensor(tuple(self._label_vocabulary), name="class_id_lookup")
                 labels = SparseTensor(labels.indices, table.lookup(labels.values), labels.dense_shape)
             return cast(sparse_to_indicator(labels, self._n_classes), int64)
-        return self._in_range(checked_labels(labels, logits, self._n_classes), 2)
+        return in_range(checked_labels(labels, logits, self._n_classes), 2)
 
     def _losses(self, labels: Any, logits: Any) -> Any:
         each = sigmoid_cross_entropy_with_logits(labels=cast(labels, float32), logits=logits)
         return reduce_mean(each, axis=-1, keepdims=True)
 
     def _exports(self, predictions: dict[str, Any]) -> dict[str, Any]:
-        found = self._classification(predictions["probabilities"])
+        found = self.exported(predictions["probabilities"])
         return {
             "serving_default": found,
             "classification": found,
@@ -354,7 +362,7 @@ class MultiLabelHeadBase(Classifying):
         for threshold in self._thresholds:
             found.update(_at_threshold(self, labels, scores, weights, threshold))
         for number in self._alone:
-            which = f"class_{number}" if not self._vocabulary else self._vocabulary[number]
+            which = f"class_{number}" if not self._label_vocabulary else self._label_vocabulary[number]
             one, truth = scores[:, number : number + 1], labels[:, number : number + 1]
             name = key(f"probability_mean/{which}")
             found[name] = means.mean(one, weights=weights, name=name)

@@ -118,6 +118,9 @@ def weights_of(features: Any, column: Any, logits: Any, per_logit: bool = False)
         )
     with name_scope(None, "weights"):
         weights = cast(FeatureCache(features).get(column), float32)
+        rank, of_logits = weights.get_shape().ndims, logits.get_shape().ndims
+        if rank is not None and of_logits is not None and rank == of_logits - 1:
+            weights = expand_dims(weights, -1)
         width = weights.get_shape()[-1].value
         if width not in (None, 1) and not (per_logit and width == logits.get_shape()[-1].value):
             raise ValueError(f"weights shape must be [D0, D1, ... DN, 1]. Received: {weights.get_shape()}")
@@ -166,7 +169,7 @@ class HeadBase:
         """What the logits say."""
         raise TypeError(f"{type(self).__name__} must define predictions. Received: {logits}, {keys}")
 
-    def _label_ids(self, labels: Any, logits: Any) -> Any:
+    def _processed(self, labels: Any, logits: Any) -> Any:
         """The labels as the loss takes them."""
         raise TypeError(f"{type(self).__name__} must define its labels. Received: {labels}, {logits}")
 
@@ -198,7 +201,7 @@ class HeadBase:
         """
         del mode
         logits = checked_logits(logits, self.logits_dimension)
-        processed = self._label_ids(labels, logits)
+        processed = self._processed(labels, logits)
         losses = (
             self._called(processed, logits, features) if self._loss_fn else self._losses(processed, logits)
         )

@@ -133,7 +133,9 @@ def _summarize_linear(units: int, weights: list[Any], bias: Any) -> None:
     scalar("fraction_of_zero_weights", share)
 
 
-def _summarize_layer(value: Any, tag: str) -> None:
+@public("python.estimator.canned.dnn._add_hidden_layer_summary")
+def summarize_layer(value: Any, tag: str) -> None:
+    """Summaries of a layer: its share of zeros and its values."""
     scalar(f"{tag}/fraction_of_zero_values", zero_fraction(value))
     histogram(f"{tag}/activation", value)
 
@@ -185,9 +187,9 @@ def dnn_logit_fn_builder(
                     norm = f"batchnorm_{number}"
                     layer = BatchNormalization(momentum=0.999, name=norm, _scope=norm)
                 net = layer(net, training=training)
-            _summarize_layer(net, f"{scope_name}/{name}" if scope_name else name)
+            summarize_layer(net, f"{scope_name}/{name}" if scope_name else name)
         logits = Dense(units, kernel_initializer=GlorotUniform(), name="logits", _scope="logits")(net)
-        _summarize_layer(logits, f"{scope_name}/logits" if scope_name else "logits")
+        summarize_layer(logits, f"{scope_name}/logits" if scope_name else "logits")
         return logits
 
     return logit_fn

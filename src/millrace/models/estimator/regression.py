@@ -49,23 +49,23 @@ class RegressionHeadBase(HeadBase):
         if label_dimension < 1:
             raise ValueError(f"Invalid label_dimension {label_dimension}.")
         super().__init__(name, weight_column, loss_reduction, loss_fn)
-        self._label_dimension, self._inverse_link_fn = label_dimension, inverse_link_fn
+        self._logits_dimension, self._inverse_link_fn = label_dimension, inverse_link_fn
 
     @property
     def logits_dimension(self) -> int:
         """One for each number."""
-        return self._label_dimension
+        return self._logits_dimension
 
     def predictions(self, logits: Any, keys: Any = None) -> dict[str, Any]:
         """What the logits say."""
         del keys
-        logits = cast(checked_logits(logits, self._label_dimension), float32)
+        logits = cast(checked_logits(logits, self._logits_dimension), float32)
         if self._inverse_link_fn is None:
             return {"predictions": logits}
         return {"predictions": self._inverse_link_fn(logits), "logits": logits}
 
-    def _label_ids(self, labels: Any, logits: Any) -> Any:
-        return cast(checked_labels(labels, logits, self._label_dimension), float32)
+    def _processed(self, labels: Any, logits: Any) -> Any:
+        return cast(checked_labels(labels, logits, self._logits_dimension), float32)
 
     def _losses(self, labels: Any, logits: Any) -> Any:
         return mean_squared_error(labels=labels, predictions=logits, reduction="none")
@@ -144,6 +144,7 @@ def logistic_regression_head(
     return RegressionHeadBase(weight_column, 1, loss_reduction, logistic_loss, sigmoid, name)
 
 
+@public("contrib.estimator.python.estimator.multi_head._MultiHead")
 class MultiHeadBase:
     """Several heads on one model. See `multi_head`."""
 

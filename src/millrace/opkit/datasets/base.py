@@ -263,10 +263,7 @@ class Through(Stage):
         """The input's elements, for a stage that may pass over any number of them: closing the session ends
         it.
         """
-        for count in itertools.count(1):
-            element = self.input.next()
-            if element is None:
-                return
+        for count, element in enumerate(iter(self.input.next, None), 1):
             if not count % _LOOKING:
                 self.run.look()
             yield element
@@ -314,6 +311,23 @@ class _Boxed(Stage):
 
     def close(self) -> None:
         self._stage.close()
+
+
+class Picking(Through):
+    """A stage that keeps some of its input's elements."""
+
+    __slots__ = ()
+
+    def kept(self) -> Iterator[Element]:
+        """The elements that it keeps, from where its input stands."""
+        raise NotImplementedError
+
+    def next(self) -> Element | None:
+        return next(self.kept(), None)
+
+    def fill(self, elements: list[Element], count: int) -> None:
+        """Adds the next elements until there are `count`, fewer at the end."""
+        elements.extend(itertools.islice(self.kept(), count - len(elements)))
 
 
 class Calling(Through):

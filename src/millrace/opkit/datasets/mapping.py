@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -12,16 +12,17 @@ import numpy as np
 
 from millrace.core import dtypes
 from millrace.core.errors import refusal
+from millrace.core.waiting import wake_from_finalizer
 from millrace.opkit.datasets.base import (
     INFINITE,
     UNKNOWN,
     Calling,
     Dataset,
     Element,
+    Picking,
     Place,
     Run,
     Stage,
-    Through,
     error_of,
     invalid,
     scalar,
@@ -255,7 +256,7 @@ class _MappedInThreads(Calling):
 
     def __del__(self) -> None:
         if hasattr(self, "_threads"):  # else it never began
-            self._threads.stop()
+            self._threads.stop(wake_from_finalizer)
 
 
 def _restored(outcome: Any) -> Any:
@@ -344,20 +345,21 @@ class Filter(WithFunction):
         return UNKNOWN
 
 
-class _Filtered(Calling):
+class _Filtered(Picking, Calling):
     __slots__ = ()
 
-    def next(self) -> Element | None:
+    def kept(self) -> Iterator[Element]:
+        """The elements that it keeps, from where its input stands."""
+        call = self.call
         for element in self.sought():
             self.count += 1
             try:
-                (held,) = self.call(*element)
+                (held,) = call(*element)
             except Exception as error:
                 self.failed(error)
-                return None
+                return
             if held:
-                return element
-        return None
+                yield element
 
 
 class FilterByLast(Dataset):
@@ -370,14 +372,12 @@ class FilterByLast(Dataset):
         return UNKNOWN
 
 
-class _FilteredByLast(Through):
+class _FilteredByLast(Picking):
     __slots__ = ()
 
-    def next(self) -> Element | None:
-        for element in self.sought():
-            if element[-1]:
-                return tuple(element[:-1])
-        return None
+    def kept(self) -> Iterator[Element]:
+        """The elements that it keeps, from where its input stands."""
+        return (tuple(element[:-1]) for element in self.sought() if element[-1])
 
 
 class TakeWhile(Filter):

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 
 from millrace.core import errors
-from millrace.core.waiting import Cancellation, limited, wait_until
+from millrace.core.waiting import Cancellation, limited, wait_until, wake, wake_from_finalizer
 from millrace.opkit.datasets.base import Element, Run, Stage, error_of, state_of
 
 _PATIENCE = 2.0  # seconds that closing waits for threads to end
+Wake = Callable[[threading.Condition], None]
+"""How those are woken who wait: a finalizer must not wait for a lock itself."""
 
 
 class _Buffer:
@@ -73,11 +75,10 @@ class _Buffer:
             self.full = False
         return not self.stopped
 
-    def stop(self) -> None:
+    def stop(self, wake: Wake = wake) -> None:
         """Ends the thread as soon as it looks."""
         self.stopped = True
-        with self.changed:
-            self.changed.notify_all()
+        wake(self.changed)
 
 
 def _end(threads: Iterable[threading.Thread], cancellation: Cancellation) -> None:
@@ -155,7 +156,7 @@ class Background(Stage):
             _end([thread], buffer.cancellation)
 
     def __del__(self) -> None:
-        self._buffer.stop()
+        self._buffer.stop(wake_from_finalizer)
 
 
 class _Job:
@@ -170,10 +171,17 @@ class _Job:
         self.error: Exception | None = None
 
     def result(self) -> Any:
-        """What the call returned, once it has; raises what it raised."""
+        """What the call returned, once it has; raises what it raised.
+
+        Raises:
+          CancelledError: another thread has closed the pool.
+        """
+        pool = self._pool
         if not self.done:
-            with self._pool.changed:
-                wait_until(self._pool.changed, lambda: self.done, self._pool.what)
+            with pool.changed:
+                wait_until(pool.changed, lambda: self.done or pool.closed, pool.what)
+        if not self.done:
+            raise errors.CancelledError(None, None, f"{pool.what} was cancelled: its iterator was closed")
         if self.error is not None:
             raise self.error
         return self.value
@@ -199,7 +207,7 @@ class Pool:
         self._jobs: deque[_Job] = deque()
         self._waiting: deque[Any] = deque()
         self._threads: list[threading.Thread] = []
-        self._closed = False
+        self.closed = False
 
     def next(self) -> Any:
         """The result of the oldest piece of work, waited for, with others under way; None at the end."""
@@ -233,8 +241,8 @@ class Pool:
             while True:
                 try:
                     with self.changed:
-                        wait_until(self.changed, lambda: self._closed or bool(self._waiting), self.what)
-                        if self._closed:
+                        wait_until(self.changed, lambda: self.closed or bool(self._waiting), self.what)
+                        if self.closed:
                             return
                         job, work = self._waiting.popleft()
                 except errors.CancelledError:
@@ -247,12 +255,10 @@ class Pool:
                     job.done = True
                     self.changed.notify_all()
 
-    def stop(self) -> None:
-        """Ends the threads as soon as they look; what has not begun is dropped."""
-        with self.changed:
-            self._closed = True
-            self._waiting.clear()
-            self.changed.notify_all()
+    def stop(self, wake: Wake = wake) -> None:
+        """Ends the threads as soon as they look; what has not begun is not done."""
+        self.closed = True
+        wake(self.changed)
 
     def close(self) -> None:
         """Ends the threads."""
@@ -376,11 +382,10 @@ class Line:
                 self._taking = self._all_wanted = False
                 changed.notify_all()
 
-    def stop(self) -> None:
+    def stop(self, wake: Wake = wake) -> None:
         """Ends the threads as soon as they look."""
         self._closed = True
-        with self._changed:
-            self._changed.notify_all()
+        wake(self._changed)
 
     def close(self) -> None:
         """Ends the threads."""

@@ -6,6 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
+        "millrace.contributed.layers.given": "channel_dimension constant_value get_variable_collections last_dimension n_positive_integers smart_cond static_cond two_element_tuple",
         "millrace.contributed.layers.outputs": "append_tensor_alias collect_named_outputs convert_collection_to_dict get_tensor_aliases",
     },
 )

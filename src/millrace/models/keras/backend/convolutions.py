@@ -20,10 +20,45 @@ from millrace.ops.nn.conv import conv2d_transpose as transposed_image
 _LAYOUTS = {1: ("NWC", "NCW"), 2: ("NHWC", "NCHW"), 3: ("NDHWC", "NCDHW")}
 
 
-def _native(padding: str) -> str:
+@public("python.keras.backend._preprocess_padding")
+def native_padding(padding: str) -> str:
+    """A padding as operations call it.
+
+    Raises:
+      ValueError: it is neither "same" nor "valid".
+    """
     if padding not in ("same", "valid"):
         raise ValueError(f"Invalid padding: {padding}")
     return padding.upper()
+
+
+@public("python.keras.backend._has_nchw_support")
+def has_nchw_support() -> bool:
+    """False: operations take channels last."""
+    return False
+
+
+@public("python.keras.backend._get_available_gpus")
+def available_gpus() -> list[str]:
+    """The names of the devices of type GPU: none."""
+    return []
+
+
+@public("python.keras.backend._preprocess_conv1d_input")
+def sequences_with_channels_last(x: Any, data_format: str | None) -> tuple[Any, str]:
+    """Sequences with channels last, and the name of that layout."""
+    first = arrays.checked_layout(data_format) == "channels_first"
+    return (transpose(x, (0, 2, 1)) if first else x), "NWC"
+
+
+@public("python.keras.backend._preprocess_conv2d_input")
+def images_with_channels_last(
+    x: Any, data_format: str | None, force_transpose: bool = False
+) -> tuple[Any, str]:
+    """Images with channels last, and the name of that layout; `force_transpose` changes nothing."""
+    del force_transpose
+    first = arrays.checked_layout(data_format) == "channels_first"
+    return (transpose(x, (0, 2, 3, 1)) if first else x), "NHWC"
 
 
 def _layout(data_format: str | None, axes: int) -> str:
@@ -55,7 +90,7 @@ def conv1d(
     return convolution(
         x,
         kernel,
-        padding=_native(padding),
+        padding=native_padding(padding),
         strides=[strides],
         dilation_rate=[dilation_rate],
         data_format=_layout(data_format, 1),
@@ -94,7 +129,7 @@ def _convolved(
     return convolution(
         x,
         kernel,
-        padding=_native(padding),
+        padding=native_padding(padding),
         strides=list(strides),
         dilation_rate=list(rate),
         data_format=_layout(data_format, axes),
@@ -130,9 +165,9 @@ def conv2d_transpose(
     rates = [1, *dilation_rate, 1] if layout == "NHWC" else [1, 1, *dilation_rate]
     shape = output_shape if sizes is None else stack(sizes)
     if tuple(dilation_rate) == (1, 1):
-        return transposed_image(x, kernel, shape, steps, padding=_native(padding), data_format=layout)
+        return transposed_image(x, kernel, shape, steps, padding=native_padding(padding), data_format=layout)
     return raw.Conv2DBackpropInput(
-        shape, kernel, x, strides=steps, padding=_native(padding), data_format=layout, dilations=rates
+        shape, kernel, x, strides=steps, padding=native_padding(padding), data_format=layout, dilations=rates
     )
 
 
@@ -154,7 +189,7 @@ def separable_conv2d(
         depthwise_kernel,
         pointwise_kernel,
         strides=[1, *steps, 1] if layout == "NHWC" else [1, 1, *steps],
-        padding=_native(padding),
+        padding=native_padding(padding),
         rate=list(dilation_rate),
         data_format=layout,
     )
@@ -200,7 +235,9 @@ def _pooled(
     last = layout.endswith("C")
     window = [1, *pool_size, 1] if last else [1, 1, *pool_size]
     steps = [1, *strides, 1] if last else [1, 1, *strides]
-    return ops[pool_mode, axes](x, ksize=window, strides=steps, padding=_native(padding), data_format=layout)
+    return ops[pool_mode, axes](
+        x, ksize=window, strides=steps, padding=native_padding(padding), data_format=layout
+    )
 
 
 @public("keras.backend.local_conv1d")

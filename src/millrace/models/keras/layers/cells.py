@@ -20,17 +20,19 @@ from millrace.ops.linalg.matmul import matmul
 from millrace.ops.nn.bias import bias_add
 
 
-def zero_states(batch: Any, state_size: Any, dtype: Any) -> Any:
+@public("python.keras.layers.recurrent._generate_zero_filled_state")
+def zero_states(batch_size_tensor: Any, state_size: Any, dtype: Any) -> Any:
     """States of zeros.
 
     Args:
-      batch: the batch's length, an integer or a tensor.
+      batch_size_tensor: the batch's length, an integer or a tensor.
       state_size: nested sizes: integers or shapes.
       dtype: of the states.
 
     Raises:
       ValueError: the batch's length or the dtype is missing.
     """
+    batch = batch_size_tensor
     if batch is None or dtype is None:
         raise ValueError(
             "batch_size and dtype cannot be None while constructing initial state: "
@@ -51,6 +53,7 @@ def _lengths(size: Any) -> list[Any]:
     return [size]
 
 
+@public("python.keras.layers.recurrent._is_multiple_state")
 def is_sizes(value: Any) -> bool:
     """Whether `value` holds several sizes."""
     return isinstance(value, list | tuple) and not isinstance(value, shapes.TensorShape)
@@ -91,13 +94,15 @@ class AbstractRNNCell(Layer):
         return initial_states(self, inputs, batch_size, dtype)
 
 
-def initial_states(cell: Any, inputs: Any, batch: Any, dtype: Any) -> Any:
+@public("python.keras.layers.recurrent._generate_zero_filled_state_for_cell")
+def initial_states(cell: Any, inputs: Any, batch_size: Any, dtype: Any) -> Any:
     """States of zeros for a cell, of the inputs' batch where there are inputs."""
     if inputs is not None:
-        batch, dtype = shape_of(inputs)[0], inputs.dtype
-    return zero_states(batch, cell.state_size, dtype)
+        batch_size, dtype = shape_of(inputs)[0], inputs.dtype
+    return zero_states(batch_size, cell.state_size, dtype)
 
 
+@public("python.keras.layers.recurrent.DropoutRNNCellMixin")
 class DroppingCell(Layer):
     """A cell that drops elements of inputs and states, the same ones at each step.
 

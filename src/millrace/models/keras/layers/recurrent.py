@@ -410,19 +410,20 @@ def _parameters(function: Any) -> list[str]:
     return list(inspect.signature(function).parameters)
 
 
+@public("python.keras.layers.recurrent._standardize_args")
 def standardized(
-    inputs: Any, initial_state: Any, constants: Any, count: int | None = None
+    inputs: Any, initial_state: Any, constants: Any, num_constants: int | None = None
 ) -> tuple[Any, list[Any] | None, list[Any] | None]:
     """Inputs, initial states and constants, each apart.
 
     Args:
       inputs: the inputs, or a list of them, the states and the constants.
       initial_state, constants: where they are given on their own.
-      count: how many constants a list holds.
+      num_constants: how many constants a list holds.
     """
     if isinstance(inputs, list):
-        if count:
-            constants, inputs = inputs[-count:], inputs[:-count]
+        if num_constants:
+            constants, inputs = inputs[-num_constants:], inputs[:-num_constants]
         if len(inputs) > 1:
             initial_state, inputs = inputs[1:], inputs[:1]
         inputs = inputs[0] if len(inputs) == 1 else inputs

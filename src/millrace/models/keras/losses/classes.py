@@ -88,6 +88,7 @@ class Loss:
         return cls(**config)
 
 
+@public("python.keras.losses.LossFunctionWrapper")
 class LossFunctionWrapper(Loss):
     """A loss made of a function.
 
