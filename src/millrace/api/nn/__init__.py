@@ -31,6 +31,8 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.ops.nn.pool3d": "avg_pool3d max_pool3d",
         "millrace.ops.nn.pool_argmax": "max_pool_with_argmax",
         "millrace.ops.nn.pool_fractional": "fractional_avg_pool fractional_max_pool",
+        "millrace.ops.nn.quantized_layers": "quantized_avg_pool quantized_max_pool quantized_relu_x",
+        "millrace.ops.nn.quantized_math": "quantized_conv2d",
         "millrace.ops.nn.softmax": "log_softmax softmax",
     },
     children=("rnn_cell",),
