@@ -359,12 +359,12 @@ class Calling(Through):
         self.input.restore(state["input"])
         self.count = state["count"]
 
-    def failed(self, error: Exception) -> None:
+    def failed(self, error: BaseException) -> None:
         """Raises what a failed call means; returns where it means the end of the sequence."""
         ended_or_raise(error, self.dataset, self.run, self.count - 1)
 
 
-def ended_or_raise(error: Exception, dataset: Dataset, run: Run, index: int) -> None:
+def ended_or_raise(error: BaseException, dataset: Dataset, run: Run, index: int) -> None:
     """Raises the error of a function's call, with the stage and the element; OutOfRangeError means the
     end.
     """
@@ -374,7 +374,7 @@ def ended_or_raise(error: Exception, dataset: Dataset, run: Run, index: int) -> 
     raise told(found, f"element {index} of {dataset.place}") from error.__cause__
 
 
-def state_of(error: Exception) -> dict[str, Any]:
+def state_of(error: BaseException) -> dict[str, Any]:
     """What is saved of an error that is still to come."""
     if isinstance(error, errors.OpError):
         return {"code": error.error_code, "message": error.message}
@@ -387,7 +387,7 @@ def error_of(state: dict[str, Any]) -> Exception:
     return kind(None, None, state["message"])
 
 
-def told(error: Exception, where: str) -> Exception:
+def told(error: BaseException, where: str) -> BaseException:
     """The same error, which also tells `where`."""
     if not isinstance(error, errors.OpError):
         return error

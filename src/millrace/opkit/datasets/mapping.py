@@ -122,7 +122,7 @@ class _Failed:
 
     __slots__ = ("called", "error")
 
-    def __init__(self, error: Exception, called: bool) -> None:
+    def __init__(self, error: BaseException, called: bool) -> None:
         self.error = error
         self.called = called  # the function failed, not what it was to be called with
 
@@ -136,7 +136,7 @@ def _outcomes(calls: list[Any]) -> deque[Any]:
             continue
         try:
             found.append(one())
-        except Exception as error:
+        except BaseException as error:  # whatever it is belongs to who takes the element
             found.append(_Failed(error, True))
     return found
 
