@@ -548,6 +548,9 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.debug.wrappers.local_cli_wrapper": {
         "LocalCLIDebugWrapperSession": "millrace.training.debugging.stepper:LocalCLIDebugWrapperSession",
     },
+    "python.distribute.collective_all_reduce_strategy": {
+        "CollectiveAllReduceStrategy": "millrace.contributed.distribute.experimental:CollectiveAllReduceStrategy",
+    },
     "python.distribute.distribute_lib": {
         "StrategyV1": "millrace.cluster.strategy:Strategy",
     },
