@@ -37,7 +37,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.lib.flow.assertion": "Assert",
         "millrace.lib.flow.control_flow": "case cond group switch_case tuple=tuple_ while_loop",
         "millrace.lib.flow.critical_section": "CriticalSection",
-        "millrace.lib.flow.custom_gradient": "custom_gradient grad_pass_through hessians",
+        "millrace.lib.flow.custom_gradient": "custom_gradient grad_pass_through hessians recompute_grad",
         "millrace.lib.flow.functional": "foldl foldr map_fn scan",
         "millrace.lib.flow.tensor_array": "TensorArray",
         "millrace.lib.functions.eager_call": "py_function",
@@ -137,5 +137,5 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.session.export": "export",
         "millrace.session.session": "InteractiveSession Session",
     },
-    children=("app", "audio", "autograph", "bitwise", "compat", "config", "contrib", "data", "debugging", "distribute", "distributions", "dtypes", "errors", "estimator", "examples", "feature_column", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "profiler", "python_io", "quantization", "queue", "ragged", "random", "resource_loader", "saved_model", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "tools", "tpu", "train", "version", "xla",),
+    children=("app", "audio", "autograph", "bitwise", "compat", "config", "contrib", "data", "debugging", "distribute", "distributions", "dtypes", "errors", "estimator", "examples", "feature_column", "flags", "gfile", "graph_util", "image", "initializers", "io", "keras", "layers", "linalg", "logging", "lookup", "losses", "manip", "math", "metrics", "nest", "nn", "profiler", "python_io", "quantization", "queue", "ragged", "random", "resource_loader", "saved_model", "sets", "signal", "sparse", "spectral", "strings", "summary", "sysconfig", "test", "tools", "tpu", "train", "user_ops", "version", "xla",),
 )

@@ -152,6 +152,7 @@ from millrace.lib.flow.critical_section import CriticalSection as CriticalSectio
 from millrace.lib.flow.custom_gradient import custom_gradient as custom_gradient
 from millrace.lib.flow.custom_gradient import grad_pass_through as grad_pass_through
 from millrace.lib.flow.custom_gradient import hessians as hessians
+from millrace.lib.flow.custom_gradient import recompute_grad as recompute_grad
 from millrace.lib.flow.functional import foldl as foldl
 from millrace.lib.flow.functional import foldr as foldr
 from millrace.lib.flow.functional import map_fn as map_fn
@@ -668,6 +669,7 @@ from millrace.api import test as test
 from millrace.api import tools as tools
 from millrace.api import tpu as tpu
 from millrace.api import train as train
+from millrace.api import user_ops as user_ops
 from millrace.api import version as version
 from millrace.api import xla as xla
 
@@ -1146,6 +1148,7 @@ __all__ = [
     "real",
     "realdiv",
     "reciprocal",
+    "recompute_grad",
     "reduce_all",
     "reduce_any",
     "reduce_join",
@@ -1323,6 +1326,7 @@ __all__ = [
     "unsorted_segment_sqrt_n",
     "unsorted_segment_sum",
     "unstack",
+    "user_ops",
     "variable_axis_size_partitioner",
     "variable_creator_scope",
     "variable_op_scope",

@@ -155,6 +155,7 @@ _TYPES = {
     "millrace.ops.state.training_sparse": "ResourceSparseApplyAdadelta ResourceSparseApplyAdagrad ResourceSparseApplyAdagradDA ResourceSparseApplyAdagradV2 ResourceSparseApplyCenteredRMSProp ResourceSparseApplyFtrl ResourceSparseApplyFtrlV2 ResourceSparseApplyKerasMomentum ResourceSparseApplyMomentum ResourceSparseApplyProximalAdagrad ResourceSparseApplyProximalGradientDescent ResourceSparseApplyRMSProp SparseApplyAdadelta SparseApplyAdagrad SparseApplyAdagradDA SparseApplyAdagradV2 SparseApplyCenteredRMSProp SparseApplyFtrl SparseApplyFtrlV2 SparseApplyMomentum SparseApplyProximalAdagrad SparseApplyProximalGradientDescent SparseApplyRMSProp",
     "millrace.ops.state.variables": "Assign AssignAdd AssignAddVariableOp AssignSub AssignSubVariableOp AssignVariableOp CountUpTo DestroyResourceOp DestroyTemporaryVariable DisableCopyOnRead IsVariableInitialized ReadVariableOp ResourceCountUpTo TemporaryVariable VarHandleOp VarIsInitializedOp Variable VariableShape VariableV2 ZeroInitializer",
     "millrace.ops.text.codes": "DecodeBase64 DecodeCompressed DecodePaddedRaw DecodeRaw EncodeBase64 UnicodeDecode UnicodeDecodeWithOffsets UnicodeEncode UnicodeScript UnicodeTranscode",
+    "millrace.ops.text.fact": "Fact",
     "millrace.ops.text.hashes": "StringToHashBucket StringToHashBucketFast StringToHashBucketStrong",
     "millrace.ops.text.libsvm": "DecodeLibsvm",
     "millrace.ops.text.numbers": "AsString StringFormat StringToNumber",

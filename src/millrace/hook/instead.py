@@ -30,6 +30,7 @@ INSTEAD: dict[str, tuple[str, str]] = {
 
 # Names of namespaces that are there, or whole small ones -> (why they are not there, what to use).
 _NOT_WRITTEN = "it is not written yet; no surveyed program uses it"
+_KERAS_CELLS = "its network of Keras cells is not written yet"
 NAMES: dict[str, tuple[str, str]] = {
     "contrib.checkpoint.NoDependency": (
         "what a checkpoint of objects holds follows from the kinds of attributes",
@@ -56,6 +57,11 @@ NAMES: dict[str, tuple[str, str]] = {
         "contrib.learn.extract_dask_data",
     ),
     "contrib.slim.DataFrameColumn": ("contrib.learn.dataframe is not there", "tf.feature_column"),
+    "estimator.experimental.RNNClassifier": (_KERAS_CELLS, "tf.contrib.estimator.RNNClassifier"),
+    "estimator.experimental.RNNEstimator": (_KERAS_CELLS, "tf.contrib.estimator.RNNEstimator"),
+    "experimental": ("functions run with their session", "tf.ConfigProto"),
+    "layers.experimental": (_NOT_WRITTEN, "tf.keras.layers"),
+    "lite": ("its converter writes a format for phones", "tf.saved_model.simple_save"),
     "contrib.stat_summarizer": ("it reads what TensorFlow's C++ executor counts", "tf.profiler"),
     "contrib.tpu.keras_to_tpu_model": ("there are no tensor processors", "the Keras model as it is"),
     "contrib.tpu.profiler": ("there are no tensor processors", "tf.profiler"),

@@ -23,6 +23,7 @@ from millrace.core import errors
 from millrace.core.collection import COLLECTOR_RESTS
 from millrace.core.waiting import time_left
 from millrace.graph.tensor import Tensor
+from millrace.opkit.records import compiled as compiled_records
 from millrace.runtime import failures, interpret, warmed
 from millrace.runtime.dataflow import TokenExecutables
 from millrace.runtime.foresight import foreseen
@@ -41,6 +42,15 @@ _ON_1, _OFF = 1, -1  # OptimizerOptions.global_jit_level
 
 _log = logging.getLogger("millrace")
 _living: weakref.WeakSet[Executables] = weakref.WeakSet()
+
+
+def _code_for_records() -> Any:
+    from millrace.runtime import native_records  # 40 ms, for who parses many records
+
+    return native_records.load()
+
+
+compiled_records.provide(_code_for_records)
 
 
 class _Process:

@@ -249,8 +249,10 @@ class Functions:
             planned = self._planned[graph] = _Planned(graph)
         return planned
 
-    def located(self, error: Exception) -> Exception:
+    def located(self, error: BaseException) -> BaseException:
         """The error of the operation that failed, for an exception that a call raised."""
+        if not isinstance(error, Exception):
+            return error
         try:
             raise_located(error)
         except Exception as found:

@@ -136,3 +136,35 @@ def test_an_unknown_pooling_of_blocks_is_refused():
         spec = M.get_pruning_hparams().parse("block_height=2,block_pooling_function=SUM")
         with pytest.raises(ValueError, match="block_pooling_function"):
             M.Pruning(spec).conditional_mask_update_op()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("weight_sparsity_map=[0.3]", "colon"),
+        ("block_dims_map=[w:2]", "Expected 2 values for block dim for w"),
+    ],
+)
+def test_maps_of_layers_that_say_too_little(text, said):
+    with tf.Graph().as_default():
+        tf.train.create_global_step()
+        M.apply_mask(tf.get_variable("w", [4, 4]))
+        with pytest.raises(ValueError, match=said):
+            M.Pruning(M.get_pruning_hparams().parse(text)).mask_update_op()
+
+
+def test_masks_are_variables_of_the_model_and_updates_bear_names_of_1_15():
+    with tf.Graph().as_default() as graph:
+        step = tf.train.create_global_step()
+        M.masked_conv2d(tf.ones([1, 4, 4, 2]), 3, 1, scope="c")
+        found = [v.op.name for v in tf.get_collection(tf.GraphKeys.MODEL_VARIABLES)]
+        assert found == ["c/mask", "c/weights", "c/threshold", "c/biases"]
+        M.Pruning(M.get_pruning_hparams(), step).mask_update_op()
+        assert [op.name for op in graph.get_operations()][-7:] == [
+            *(f"model_pruning_2/c/weights_pruning_ops/{op}" for op in ("AddN", "GreaterEqual", "Cast_2")),
+            *(
+                f"model_pruning_2/{name}_assign"
+                for name in ("c/threshold", "c/mask", "last_mask_update_step")
+            ),
+            "model_pruning_2/mask_update",
+        ]

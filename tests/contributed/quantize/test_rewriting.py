@@ -259,3 +259,21 @@ def test_what_cannot_be_rewritten_stays_as_it_was(build, said):
         with pytest.raises(ValueError, match=re.compile(said, re.DOTALL)):
             Q.create_training_graph(graph)
         assert graph.as_graph_def() == before
+
+
+def test_the_scope_of_the_call_does_not_name_what_is_folded():
+    with tf.Graph().as_default() as graph:
+        with tf.variable_scope("v"):
+            conv(images(), "c", fused=True)
+            Q.create_training_graph()
+        assert {op.name for op in graph.get_operations() if op.type == "Rsqrt"} == {
+            f"v/c/BatchNorm_Fold/{end}"
+            for end in ("Rsqrt", "batch_norm_correction/Rsqrt", "batch_norm_correction/Rsqrt_1")
+        }
+
+
+def test_no_step_is_counted_for_a_delay_below_one():
+    with tf.Graph().as_default() as graph:
+        conv(images(), "c")
+        Q.create_training_graph(graph, quant_delay=-1)
+        assert "fake_quantization_step" not in [v.op.name for v in tf.global_variables()]

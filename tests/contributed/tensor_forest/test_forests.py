@@ -130,6 +130,7 @@ def test_paths_hold_the_nodes_of_an_example():
     nodes = protos.TreePath.FromString(paths[0, 0]).nodes_visited
     assert len(nodes) > 1
     assert [n.WhichOneof("node_type") for n in nodes] == ["binary_node"] * (len(nodes) - 1) + ["leaf"]
+    assert {v.WhichOneof("value") for v in nodes[-1].leaf.vector.value} == {"float_value"}
 
 
 @pytest.mark.parametrize("model", ["all_dense", "all_sparse", "sparse_then_dense"])

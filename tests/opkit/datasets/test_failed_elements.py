@@ -147,3 +147,30 @@ def test_more_parallel_calls_than_datasets_in_turn_are_refused() -> None:
     assert _all(turns(2)) == [0, 1, 0, 1, 2, 2]
     with pytest.raises(tf.errors.InvalidArgumentError, match="less than or equal to cycle_length.*3 and 2"):
         tf.Session().run(turns(3).make_one_shot_iterator().get_next())
+
+
+@pytest.mark.parametrize(
+    "pipeline",
+    [
+        lambda call: D.range(5).map(call),
+        lambda call: D.range(5).map(call, num_parallel_calls=2),
+        lambda call: D.range(5).map(call).prefetch(2),
+        lambda call: D.range(5).interleave(lambda x: D.from_tensors(x).map(call), 2, 1, num_parallel_calls=2),
+    ],
+    ids=["map", "parallel map", "prefetch", "interleave"],
+)
+@pytest.mark.parametrize(
+    ("raised", "found"), [(SystemExit, tf.errors.UnknownError), (KeyboardInterrupt, KeyboardInterrupt)]
+)
+def test_what_would_end_a_thread_comes_at_its_element(pipeline: Any, raised: Any, found: Any) -> None:
+    def fail_at_two(x: Any) -> Any:
+        if x == 2:
+            raise raised
+        return x
+
+    element = pipeline(lambda x: tf.py_func(fail_at_two, [x], tf.int64)).make_one_shot_iterator().get_next()
+    with tf.Session() as sess:
+        assert [sess.run(element) for _ in range(2)] == [0, 1]
+        with pytest.raises(found):
+            sess.run(element)
+        assert [sess.run(element) for _ in range(2)] == [3, 4]

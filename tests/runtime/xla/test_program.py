@@ -192,6 +192,26 @@ def test_values_with_many_readers_are_kept(programs: list[Any]) -> None:
         pytest.skip("this version of XLA removes barriers")
 
 
+def test_a_chain_through_time_is_not_repeated_at_each_step(programs: list[Any]) -> None:
+    steps = 12
+    x, w = tf.placeholder(tf.float32, [steps, 32, 64]), tf.placeholder(tf.float32, [64, 64])
+    state, states = tf.zeros([32, 64]), []
+    for now in tf.unstack(x):  # what each state adds to is used twice more, by the next one and by the output
+        state = state * 0.5 + tf.matmul(now, w) * 0.25
+        states.append(tf.matmul(state - 1.0, w) * state)
+    value, matrix = np.random.RandomState(0).randn(steps, 32, 64).astype("f"), np.eye(64, dtype="f") * 2
+    with tf.Session() as sess:
+        results = sess.run(states, {x: value, w: matrix})
+    expected = np.zeros((32, 64))
+    for now, result in zip(value, results, strict=True):
+        expected = expected * 0.5 + now * 0.5
+        np.testing.assert_allclose(result, (expected - 1) * 2 * expected, rtol=1e-4, atol=1e-5)
+    barriers = programs[-1].as_text().count("opt-barrier(")
+    if not barriers:
+        pytest.skip("this version of XLA removes barriers")
+    assert steps // 3 <= barriers <= steps
+
+
 def test_chains_of_elementwise_steps_have_no_barriers(programs: list[Any]) -> None:
     x = tf.placeholder(tf.float32, [1 << 17])
     z = x

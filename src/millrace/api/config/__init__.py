@@ -6,7 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
-        "millrace.lib.platform.config": "experimental_list_devices experimental_run_functions_eagerly get_soft_device_placement set_soft_device_placement",
+        "millrace.lib.platform.config": "experimental_connect_to_cluster experimental_connect_to_host experimental_list_devices experimental_run_functions_eagerly get_soft_device_placement set_soft_device_placement",
     },
     children=("experimental", "optimizer", "threading",),
 )

@@ -8,6 +8,8 @@ __all__, __getattr__, __dir__ = namespace(
     {
         "millrace.cluster.server": "Server",
         "millrace.cluster.strategy": "InputContext InputReplicationMode MirroredStrategy OneDeviceStrategy ReduceOp ReplicaContext Strategy StrategyExtended experimental_set_strategy get_loss_reduction get_replica_context get_strategy has_strategy in_cross_replica_context",
+        "millrace.contributed.distribute.experimental": "HierarchicalCopyAllReduce NcclAllReduce ReductionToOneDevice",
+        "millrace.contributed.distribute.strategies": "CrossDeviceOps",
     },
-    children=("cluster_resolver",),
+    children=("cluster_resolver", "experimental",),
 )

@@ -14,19 +14,29 @@ from millrace.cluster.strategy import get_replica_context as get_replica_context
 from millrace.cluster.strategy import get_strategy as get_strategy
 from millrace.cluster.strategy import has_strategy as has_strategy
 from millrace.cluster.strategy import in_cross_replica_context as in_cross_replica_context
+from millrace.contributed.distribute.experimental import HierarchicalCopyAllReduce as HierarchicalCopyAllReduce
+from millrace.contributed.distribute.experimental import NcclAllReduce as NcclAllReduce
+from millrace.contributed.distribute.experimental import ReductionToOneDevice as ReductionToOneDevice
+from millrace.contributed.distribute.strategies import CrossDeviceOps as CrossDeviceOps
 from millrace.api.distribute import cluster_resolver as cluster_resolver
+from millrace.api.distribute import experimental as experimental
 
 __all__ = [
+    "CrossDeviceOps",
+    "HierarchicalCopyAllReduce",
     "InputContext",
     "InputReplicationMode",
     "MirroredStrategy",
+    "NcclAllReduce",
     "OneDeviceStrategy",
     "ReduceOp",
+    "ReductionToOneDevice",
     "ReplicaContext",
     "Server",
     "Strategy",
     "StrategyExtended",
     "cluster_resolver",
+    "experimental",
     "experimental_set_strategy",
     "get_loss_reduction",
     "get_replica_context",

@@ -93,7 +93,7 @@ from millrace.ops.nn.lrn import lrn as lrn
 from millrace.ops.nn.morphology import dilation2d as dilation2d
 from millrace.ops.nn.morphology import erosion2d as erosion2d
 from millrace.ops.nn.pool import avg_pool as avg_pool
-from millrace.ops.nn.pool import avg_pool as avg_pool2d
+from millrace.ops.nn.pool import avg_pool2d as avg_pool2d
 from millrace.ops.nn.pool import max_pool as max_pool
 from millrace.ops.nn.pool import max_pool2d as max_pool2d
 from millrace.ops.nn.pool3d import avg_pool3d as avg_pool3d
@@ -101,6 +101,10 @@ from millrace.ops.nn.pool3d import max_pool3d as max_pool3d
 from millrace.ops.nn.pool_argmax import max_pool_with_argmax as max_pool_with_argmax
 from millrace.ops.nn.pool_fractional import fractional_avg_pool as fractional_avg_pool
 from millrace.ops.nn.pool_fractional import fractional_max_pool as fractional_max_pool
+from millrace.ops.nn.quantized_layers import quantized_avg_pool as quantized_avg_pool
+from millrace.ops.nn.quantized_layers import quantized_max_pool as quantized_max_pool
+from millrace.ops.nn.quantized_layers import quantized_relu_x as quantized_relu_x
+from millrace.ops.nn.quantized_math import quantized_conv2d as quantized_conv2d
 from millrace.ops.nn.softmax import log_softmax as log_softmax
 from millrace.ops.nn.softmax import softmax as softmax
 from millrace.api.nn import rnn_cell as rnn_cell
@@ -178,6 +182,10 @@ __all__ = [
     "nce_loss",
     "normalize_moments",
     "pool",
+    "quantized_avg_pool",
+    "quantized_conv2d",
+    "quantized_max_pool",
+    "quantized_relu_x",
     "raw_rnn",
     "relu",
     "relu6",

@@ -75,7 +75,7 @@ def _one_device(count: int | None) -> list[str] | None:
     return found[:1] if count and found else [list_devices()[0].name]
 
 
-class _OfOneReplica(Strategy):
+class OfOneReplica(Strategy):
     """A strategy whose one replica is on the first device that it may use."""
 
     def __init__(self, count: int | None) -> None:
@@ -84,7 +84,7 @@ class _OfOneReplica(Strategy):
 
 
 @public("contrib.distribute.CollectiveAllReduceStrategy")
-class CollectiveAllReduceStrategy(_OfOneReplica):
+class CollectiveAllReduceStrategy(OfOneReplica):
     """One replica in one process, whose gradients are the sum already.
 
     Args:
@@ -97,7 +97,7 @@ class CollectiveAllReduceStrategy(_OfOneReplica):
 
 
 @public("contrib.distribute.ParameterServerStrategy")
-class ParameterServerStrategy(_OfOneReplica):
+class ParameterServerStrategy(OfOneReplica):
     """One replica in one process, which holds its variables itself.
 
     Args:
@@ -109,7 +109,7 @@ class ParameterServerStrategy(_OfOneReplica):
 
 
 @public("contrib.distribute.TPUStrategy")
-class TPUStrategy(_OfOneReplica):
+class TPUStrategy(OfOneReplica):
     """One replica on the device that there is instead of a TPU.
 
     Args:
@@ -129,7 +129,7 @@ class TPUStrategy(_OfOneReplica):
 
 
 @public("contrib.tpu.TPUDistributionStrategy")
-class TPUDistributionStrategy(_OfOneReplica):
+class TPUDistributionStrategy(OfOneReplica):
     """One replica on the device that there is instead of a TPU, for `keras_to_tpu_model`.
 
     Args:
@@ -188,7 +188,7 @@ class UpdateContext:
         self._entered.pop()
 
 
-@public("contrib.distribute.CrossDeviceOps")
+@public("contrib.distribute.CrossDeviceOps", "distribute.CrossDeviceOps")
 class CrossDeviceOps(ABC):
     """Combines the values of replicas."""
 

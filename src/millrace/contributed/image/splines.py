@@ -107,6 +107,7 @@ def interpolate_spline(
         for tensor, what in ((points, "train_points"), (values, "train_values")):
             if tensor.dims is None or len(tensor.dims) != 3 or tensor.dims[2] is None:
                 raise ValueError(f"interpolate_spline: {what} must be [batch, n, known]. Received: {tensor}")
+        points.graph.count(2)  # TensorFlow 1.15 takes squared distances apart otherwise
         with name_scope("solve"):
             w, v = _solved(points, values, order, regularization_weight)
         with name_scope("predict"):
@@ -166,6 +167,9 @@ def dense_image_warp(image: Any, flow: Any, name: str = "dense_image_warp") -> T
     """
     with name_scope(name):
         image, flow = convert.to_tensor(image), convert.to_tensor(flow)
+        image.graph.count(
+            41 if image.dtype == flow.dtype else 43
+        )  # TensorFlow 1.15 checks more while it interpolates
         batch, height, width, channels = (shape(image)[i] for i in range(4))
         xs, ys = meshgrid(range_(width), range_(height))
         grid = raw.Cast(stack([ys, xs], 2), DstT=flow.dtype.base_dtype)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.scopes import control_dependencies, name_scope
-from millrace.core.dtypes import bool_, float32, float64, int32
+from millrace.core.dtypes import float32, float64, int32
 from millrace.core.public import public
 from millrace.core.shapes import compatible
 from millrace.graph.tensor import Tensor
@@ -74,10 +74,10 @@ class _State(NamedTuple):
 
 
 class _History(NamedTuple):
-    """What `full_output` tells: the error of each step and whether it was taken."""
+    """What `full_output` tells: where each step that was tried ended, and its error."""
 
+    points: Any
     errors: Any
-    accepted: Any
 
 
 def _stages(func: Field, y0: Tensor, f0: Tensor, t0: Tensor, dt: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -117,21 +117,10 @@ def _evaluated(state: _State, t: Tensor) -> Tensor:
     return (((state.a * x + state.b) * x + state.c) * x + state.d) * x + state.e
 
 
-def _next_step(dt: Tensor, ratio: Tensor, safety: float, most: float, least: float) -> Tensor:
+def _next_step(dt: Tensor, ratio: Tensor, safety: Tensor, most: Tensor, least: Tensor) -> Tensor:
     """The length of the next step, from the error's share of what is tolerated."""
-
-    def longer() -> Tensor:
-        return dt * most
-
-    def fitting() -> Tensor:
-        below = raw.Less(ratio, 1)
-        shortest = cond(below, lambda: constant(1.0, dt.dtype), lambda: constant(least, dt.dtype))
-        root = ratio**0.2
-        smallest, limit = constant(1 / most, dt.dtype), 1 / shortest
-        factor = raw.Maximum(smallest, raw.Minimum(root / safety, limit))
-        return dt / factor
-
-    return cond(raw.Equal(ratio, 0), longer, fitting)
+    shorter = raw.Minimum(ratio**0.2 / safety, 1 / least)
+    return dt / raw.Maximum(1 / most, shorter)
 
 
 @public("contrib.integrate.odeint")
@@ -155,7 +144,8 @@ def odeint(
       rtol, atol: the error tolerated, relative and absolute.
       method: "dopri5", the method of Dormand and Prince.
       options: `first_step`, `safety`, `ifactor`, `dfactor`, `max_num_steps`.
-      full_output: also return how the integration went.
+      full_output: also return how the integration went: how often the slope was asked for, where each step
+        that was tried ended, and its error as a share of what is tolerated.
       name: scope; default "odeint".
 
     Returns:
@@ -196,17 +186,21 @@ def _integrated(
     full_output: bool,
     scope: str,
 ) -> Any:
-    settings = {"first_step": 0.1, "safety": 0.9, "ifactor": 10.0, "dfactor": 0.2, "max_num_steps": 1000}
+    settings = {"first_step": 1.0, "safety": 0.9, "ifactor": 10.0, "dfactor": 0.2, "max_num_steps": 1000}
     unknown = sorted(set(options) - set(settings))
     if unknown:
         raise TypeError(f"odeint: the options are {sorted(settings)}. Received: {unknown}")
     settings.update(options)
-    safety, most, least = (float(settings[k]) for k in ("safety", "ifactor", "dfactor"))
+    first, safety, most, least = (
+        convert.to_tensor(settings[k], t.dtype, k) for k in ("first_step", "safety", "ifactor", "dfactor")
+    )
+    limit = convert.to_tensor(settings["max_num_steps"], int32, "max_num_steps")
     count = size(t)
+    t.graph.count(24 if full_output else 60)  # TensorFlow 1.15 always keeps the history
 
     def step(state: _State, history: _History, steps: Tensor) -> tuple[_State, _History, Tensor]:
         checks = [
-            Assert(raw.Less(steps, settings["max_num_steps"]), ["max_num_steps exceeded"]),
+            Assert(raw.Less(steps, limit), ["max_num_steps exceeded"]),
             Assert(raw.Greater(state.t1 + state.dt, state.t1), ["underflow in dt", state.dt]),
         ]
         with control_dependencies(checks):
@@ -230,7 +224,8 @@ def _integrated(
         dt = _next_step(state.dt, cast(ratio, t.dtype), safety, most, least)
         if full_output:
             at = history.errors.size()
-            history = _History(history.errors.write(at, ratio), history.accepted.write(at, taken))
+            ends = history.points.write(at, state.t1 + state.dt)
+            history = _History(ends, history.errors.write(at, ratio))
         return _State(y, f, before, after, dt, e, d, c, b, a), history, steps + 1
 
     def reach(solution: Any, history: _History, state: _State, i: Tensor) -> tuple[Any, ...]:
@@ -246,14 +241,13 @@ def _integrated(
     increasing = Assert(reduce_all(raw.Greater(t[1:], t[:-1])), ["`t` must be monotonic increasing"])
     with control_dependencies([increasing]):
         solution = TensorArray(y0.dtype, size=count).write(0, y0)
-        first = cast(convert.to_tensor(settings["first_step"], t.dtype, "first_step"), t.dtype)
         f0 = convert.to_tensor(func(y0, t[0]))
         state = _State(y0, f0, t[0], t[0], first, y0, y0, y0, y0, y0)
         history = _History((), ())
         if full_output:
             history = _History(
+                TensorArray(t.dtype, size=0, dynamic_size=True),
                 TensorArray(rtol.dtype, size=0, dynamic_size=True),
-                TensorArray(bool_, size=0, dynamic_size=True),
             )
         solution, history, _, _ = while_loop(
             lambda _s, _h, _state, i: raw.Less(i, count),
@@ -266,11 +260,10 @@ def _integrated(
     y.set_shape([t.dims[0] if t.dims else None, *(y0.dims or ())] if y0.dims is not None else None)
     if not full_output:
         return y
-    steps = history.errors.size()
-    accepted = history.accepted.stack()
+    points = history.points.stack()
     return y, {
-        "num_func_evals": 6 * steps + 1,
-        "integrate_points": accepted,
+        "num_func_evals": 6 * size(points) + 1,
+        "integrate_points": points,
         "error_ratio": history.errors.stack(),
     }
 
@@ -343,6 +336,7 @@ def odeint_fixed(
         lengths = gaps / counts
         counts = raw.Cast(counts, DstT=int32)
         increasing = Assert(reduce_all(raw.Greater(t[1:], t[:-1])), ["`t` must be monotonic increasing"])
+        t.graph.count(-3)  # TensorFlow 1.15 puts less into its loops
         with control_dependencies([increasing]), name_scope(method):
             return _fixed(func, y0, t, counts, lengths, advance)
 

@@ -98,8 +98,11 @@ def masked_fully_connected(
         if not dims or len(dims) < 2 or dims[-1] is None:
             raise ValueError(f"The last dimension of inputs must be known. Received: shape {dims}")
         weights = _weights([dims[-1], num_outputs], dtype, given)
-        mask, threshold = mask_of([dims[-1], num_outputs], dtype), threshold_of(dtype)
-        product = masked(weights, mask, threshold, "weights/masked_weight")
+        mask, threshold = (
+            mask_of([dims[-1], num_outputs], dtype, layer=True),
+            threshold_of(dtype, layer=True),
+        )
+        product = masked(weights, mask, threshold)
         biases = _biases(given, num_outputs, dtype)
         rows = inputs if len(dims) == 2 else raw.Reshape(inputs, [-1, dims[-1]])
         outputs = matmul(rows, product)
@@ -148,9 +151,9 @@ def masked_convolution(
             raise ValueError(f"The depth of the inputs must be known. Received: shape {dims}")
         size, steps, holes = _pair(kernel_size), _pair(stride), _pair(rate)
         shape = [*size, depth, num_outputs]
-        mask = mask_of(shape, dtype)
+        mask = mask_of(shape, dtype, layer=True)
         weights = _weights(shape, dtype, given)
-        product = masked(weights, mask, threshold_of(dtype), "masked_weight")
+        product = masked(weights, mask, threshold_of(dtype, layer=True))
         biases = _biases(given, num_outputs, dtype)
         outputs = convolution(inputs, product, padding.upper(), steps, holes, data_format=data_format)
         return _finished(outputs, given, biases, opened, "NCHW" if first else "NHWC")
@@ -169,7 +172,7 @@ class _MaskedKernel:
         dims, dtype = self._kernel.get_shape().as_list(), self._kernel.dtype.base_dtype
         mask = self.add_variable("mask", dims, initializer=Ones(), trainable=False, dtype=dtype)
         threshold = self.add_variable("threshold", [], initializer=Zeros(), trainable=False, dtype=dtype)
-        self._kernel = masked(self._kernel, mask, threshold, "masked_weight")
+        self._kernel = masked(self._kernel, mask, threshold)
 
 
 @public("contrib.model_pruning.MaskedBasicLSTMCell")

@@ -49,33 +49,24 @@ def get_weight_sparsity() -> list[Any]:
     return [zero_fraction(mask) for mask in get_masks()]
 
 
-def mask_of(dims: Any, dtype: Any) -> Any:
-    """A new mask in the current scope."""
-    return get_variable(
-        "mask",
-        dims,
-        initializer=Ones(),
-        trainable=False,
-        dtype=dtype,
-        collections=[GraphKeys.GLOBAL_VARIABLES],
-    )
+def mask_of(dims: Any, dtype: Any, layer: bool = False) -> Any:
+    """A new mask in the current scope, a variable of the model where it is a layer's."""
+    return _variable("mask", dims, dtype, Ones(), layer)
 
 
-def threshold_of(dtype: Any) -> Any:
-    """A new threshold in the current scope."""
-    return get_variable(
-        "threshold",
-        [],
-        initializer=Zeros(),
-        trainable=False,
-        dtype=dtype,
-        collections=[GraphKeys.GLOBAL_VARIABLES],
-    )
+def threshold_of(dtype: Any, layer: bool = False) -> Any:
+    """A new threshold in the current scope, a variable of the model where it is a layer's."""
+    return _variable("threshold", [], dtype, Zeros(), layer)
 
 
-def masked(weights: Any, mask: Any, threshold: Any, name: str) -> Any:
+def _variable(name: str, dims: Any, dtype: Any, initializer: Any, layer: bool) -> Any:
+    keys = [GraphKeys.GLOBAL_VARIABLES, *([GraphKeys.MODEL_VARIABLES] if layer else [])]
+    return get_variable(name, dims, initializer=initializer, trainable=False, dtype=dtype, collections=keys)
+
+
+def masked(weights: Any, mask: Any, threshold: Any) -> Any:
     """The product, noted with its parts; weights whose mask is noted already are not noted again."""
-    product = multiply(mask, weights, name=name)
+    product = multiply(mask, weights, name="weights/masked_weight")
     if not any(mask is other for other in get_masks()):
         for key, item in ((MASKS, mask), (THRESHOLDS, threshold), (MASKED, product), (WEIGHTS, weights)):
             get_default_graph().add_to_collection(key, item)
@@ -93,4 +84,4 @@ def apply_mask(x: Any, scope: Any = "") -> Any:
     dims, dtype = x.get_shape().as_list(), x.dtype.base_dtype
     with variable_scope(scope):
         mask, threshold = mask_of(dims, dtype), threshold_of(dtype)
-    return masked(x, mask, threshold, "masked_weight")
+    return masked(x, mask, threshold)

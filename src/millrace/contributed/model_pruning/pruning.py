@@ -10,15 +10,17 @@ from millrace.contributed.model_pruning.masks import get_masks, get_thresholds, 
 from millrace.contributed.training.hparams import HParams
 from millrace.core.dtypes import float32, int32
 from millrace.core.public import public
-from millrace.lib.flow.control_flow import cond, group
+from millrace.lib.flow.control_flow import cond
 from millrace.lib.nn.functions import zero_fraction
+from millrace.lib.nn.pooling import pool
 from millrace.lib.summary.operations import scalar
 from millrace.lib.variables.assigning import assign
 from millrace.lib.variables.initializers import Zeros
 from millrace.lib.variables.scope import get_variable, variable_scope
 from millrace.ops.array.constant import no_op
+from millrace.ops.array.reshape import squeeze
+from millrace.ops.array.shape import shape, size
 from millrace.ops.math.top_k import top_k
-from millrace.ops.nn.pool import avg_pool, max_pool
 from millrace.training.global_step import get_global_step
 
 
@@ -67,7 +69,12 @@ class Pruning:
         self._sparsity = self._scheduled() if sparsity is None else sparsity
         with variable_scope(self._spec.name):
             self._last_update_step = get_variable(
-                "last_mask_update_step", [], initializer=Zeros(), trainable=False, dtype=int32
+                "last_mask_update_step",
+                [],
+                initializer=Zeros(),
+                trainable=False,
+                dtype=int32,
+                use_resource=self._spec.use_tpu or None,
             )
         self._shares = _by_layer(self._spec.weight_sparsity_map)
         self._blocks = _by_layer(self._spec.block_dims_map)
@@ -75,80 +82,97 @@ class Pruning:
     def _scheduled(self) -> Any:
         spec = self._spec
         begin, end = spec.sparsity_function_begin_step, spec.sparsity_function_end_step
-        done = raw.Cast(self._global_step - begin, DstT=float32) / float(end - begin)
-        left = raw.Pow(1.0 - raw.Minimum(1.0, raw.Maximum(0.0, done)), spec.sparsity_function_exponent)
-        return (spec.initial_sparsity - spec.target_sparsity) * left + spec.target_sparsity
+        with name_scope(spec.name):
+            done = raw.RealDiv(
+                raw.Cast(self._global_step - begin, DstT=float32), float(end - begin), name="div"
+            )
+            share = raw.Minimum(1.0, raw.Maximum(0.0, done))
+            left = raw.Pow(1.0 - share, spec.sparsity_function_exponent)
+            change = raw.Mul(spec.initial_sparsity - spec.target_sparsity, left)
+            return raw.Add(change, spec.target_sparsity, name="sparsity")
 
     def _sparsity_of(self, name: str) -> Any:
         """The share of zeros of one layer: the whole one, scaled to what the layer is to have in the end."""
         found = [float(share) for layer, share in self._shares.items() if layer in name]
         if not found:
             return self._sparsity
-        return self._sparsity * (found[0] / self._spec.target_sparsity)
+        return raw.Mul(self._sparsity, raw.RealDiv(found[0], self._spec.target_sparsity, name="div"))
 
     def _block_of(self, name: str) -> tuple[int, int]:
         for layer, dims in self._blocks.items():
             if layer in name:
-                height, _, width = dims.partition("x")
-                return int(height), int(width)
+                return _sides(layer, dims)
         return self._spec.block_height, self._spec.block_width
 
-    def _pool(self) -> Any:
+    def _pooled(self, sizes: Any, block: tuple[int, int], name: str) -> Any:
+        """A number for each block of weights."""
         kind = self._spec.block_pooling_function
         if kind not in ("AVG", "MAX"):
             raise ValueError(f"block_pooling_function must be 'AVG' or 'MAX'. Received: {kind!r}")
-        return avg_pool if kind == "AVG" else max_pool
+        return squeeze(pool(sizes, block, kind, "SAME", strides=block, name=name))
 
-    def _new_mask(self, weights: Any, threshold: Any) -> tuple[Any, Any]:
-        """The threshold and the mask that weights should have now."""
-        name = weights.op.name
-        sizes = raw.Abs(raw.Identity(weights))
-        height, width = self._block_of(name)
-        dims: list[Any] = weights.get_shape().as_list()
-        blocks = (height, width) != (1, 1) and len([d for d in dims if d > 1]) == 2
-        if blocks:
-            plane = [d for d in dims if d > 1]
-            pool = self._pool()
-            window = [1, height, width, 1]
-            pooled = pool(raw.Reshape(sizes, [1, *plane, 1]), window, window, "SAME")
-            sizes = raw.Squeeze(pooled, squeeze_dims=[0, 3])
-        count, lengths = 1, cast("list[int]", sizes.get_shape().as_list())
-        for size in lengths:
-            count *= size
-        kept = raw.Cast(raw.Round(float(count) * (1 - self._sparsity_of(name))), DstT=int32)
-        ordered, _ = top_k(raw.Reshape(sizes, [-1]), k=count)
-        current = raw.GatherV2(ordered, kept - 1, 0)
+    def _new_mask(self, weights: Any, threshold: Any, sparsity: Any) -> tuple[Any, Any]:
+        """The threshold and the mask that weights, or what stands for blocks of them, should have now."""
         decay = self._spec.threshold_decay
-        smooth = current * (1 - decay) + threshold * decay
-        mask = raw.Cast(raw.GreaterEqual(sizes, smooth), DstT=float32)
-        if blocks:
-            tall, across = cast("list[int]", mask.get_shape().as_list())
-            wide = raw.Reshape(mask, [tall, 1, across, 1])
-            rows = raw.Tile(wide, [1, height, 1, width])
-            whole = raw.Reshape(rows, [-1, across * width])
-            mask = raw.Reshape(raw.Slice(whole, [0, 0], plane), dims)
-        return smooth, mask
+        with name_scope(f"{weights.op.name}_pruning_ops"):
+            sizes = raw.Abs(weights)
+            kept = raw.Cast(raw.Round(raw.Cast(size(sizes), DstT=float32) * (1 - sparsity)), DstT=int32)
+            ordered, _ = top_k(raw.Reshape(sizes, [-1]), k=size(sizes))
+            current = raw.GatherV2(ordered, kept - 1, 0)
+            # In TensorFlow's names small letters count as capitals, and there is a "mul".
+            smooth = raw.AddN(
+                [
+                    raw.Mul(current, 1 - decay, name="Mul_1"),
+                    raw.Mul(threshold, decay, name="Mul_2"),
+                ]
+            )
+            return smooth, raw.Cast(raw.GreaterEqual(sizes, smooth), DstT=float32)
+
+    def _new_block_mask(self, weights: Any, threshold: Any) -> tuple[Any, Any]:
+        """As `_new_mask`, where whole blocks are pruned if the weights are a matrix but for sizes of 1."""
+        name = weights.op.name
+        block, plane = self._block_of(name), squeeze(weights)
+        sparsity = self._sparsity_of(name)
+        dims = cast("list[int]", plane.get_shape().as_list())
+        if block == (1, 1) or len(dims) != 2:
+            return self._new_mask(weights, threshold, sparsity)
+        with name_scope(f"{name}_pruning_ops"):
+            sizes = raw.Reshape(raw.Abs(plane), [1, *dims, 1])
+            smooth, mask = self._new_mask(self._pooled(sizes, block, f"{name}_pooled"), threshold, sparsity)
+            # TensorFlow 1.15 scatters the rows, then the columns, between two transpositions, and slices.
+            with mask.graph.counted_as(5 * (block[0] > 1) + 9 * (block[1] > 1) + 3):
+                tall, across = -(-dims[0] // block[0]), -(-dims[1] // block[1])
+                whole = raw.Tile(raw.Reshape(mask, [tall, 1, across, 1]), [1, block[0], 1, block[1]])
+                whole = raw.Reshape(whole, [tall * block[0], across * block[1]])
+                mask = raw.Slice(whole, [0, 0], dims)
+        return smooth, raw.Reshape(mask, shape(weights))
 
     def mask_update_op(self) -> Any:
         """Sets all masks anew."""
         updates = []
         layers = list(zip(get_weights(), get_masks(), get_thresholds(), strict=True))
-        with name_scope(f"{self._spec.name}_mask_update"):
+        with name_scope(self._spec.name):
             for weights, mask, threshold in layers:
-                smooth, fresh = self._new_mask(weights, threshold)
-                updates += [assign(threshold, smooth), assign(mask, fresh)]
+                smooth, fresh = self._new_block_mask(weights, threshold)
+                updates.append(assign(threshold, smooth, name=f"{threshold.op.name}_assign"))
+                updates.append(assign(mask, fresh, name=f"{mask.op.name}_assign"))
             with control_dependencies(updates):
-                return group(*updates, assign(self._last_update_step, self._global_step))
+                step = assign(self._last_update_step, self._global_step, name="last_mask_update_step_assign")
+            with control_dependencies([step]):
+                return no_op("mask_update")
 
     def conditional_mask_update_op(self) -> Any:
         """Sets all masks anew where it is time."""
         spec, step = self._spec, self._global_step
         with name_scope(spec.name):
-            inside = raw.GreaterEqual(step, spec.begin_pruning_step)
-            if spec.end_pruning_step >= 0:
-                inside = raw.LogicalAnd(inside, raw.LessEqual(step, spec.end_pruning_step))
-            due = raw.LessEqual(self._last_update_step + spec.pruning_frequency, step)
-            return cond(raw.LogicalAnd(inside, due), self.mask_update_op, no_op)
+            begun = raw.GreaterEqual(step, spec.begin_pruning_step)
+            goes_on = raw.LogicalOr(
+                raw.LessEqual(step, spec.end_pruning_step), raw.Less(spec.end_pruning_step, 0)
+            )
+            inside = raw.LogicalAnd(begun, goes_on)
+            due = raw.LessEqual(raw.Add(self._last_update_step, spec.pruning_frequency), step)
+            wanted = raw.LogicalAnd(inside, due)
+        return cond(wanted, self.mask_update_op, no_op)
 
     def add_pruning_summaries(self) -> None:
         """Summaries of the shares of zeros and of the thresholds."""
@@ -166,8 +190,10 @@ class Pruning:
 
 def _by_layer(entries: Any) -> dict[str, str]:
     """Pairs such as "conv1:0.8" by their first parts."""
-    pairs = [entry.partition(":") for entry in entries if entry]
-    return {layer: value for layer, _, value in pairs}
+    given = [entry for entry in entries if entry]
+    if without := [entry for entry in given if entry.count(":") != 1]:
+        raise ValueError(f"Entries must be a layer, a colon and a value. Received: {without}")
+    return dict(entry.split(":") for entry in given)
 
 
 def _check(spec: Any) -> None:
@@ -185,3 +211,11 @@ def _check(spec: Any) -> None:
     for name in ("initial_sparsity", "target_sparsity"):
         if not 0.0 <= getattr(spec, name) < 1.0:
             raise ValueError(f"{name} must be in range [0,1). Received: {getattr(spec, name)}")
+
+
+def _sides(layer: str, dims: str) -> tuple[int, int]:
+    """The height and width that such as "2x3" says."""
+    sides = dims.split("x")
+    if len(sides) != 2:
+        raise ValueError(f"Expected 2 values for block dim for {layer}. Received: {dims!r}")
+    return int(sides[0]), int(sides[1])

@@ -43,7 +43,7 @@ def fold_batch_norms(graph: Graph, is_training: bool, freeze_delay: int | None) 
         context = scope_of(found.layer)
         if found.trains:
             found.mean.op._set_attr("_gradient_op_type", _GRADIENT)
-        with name_scope(f"{context}BatchNorm_Fold") as scope:
+        with name_scope(None), name_scope(f"{context}BatchNorm_Fold") as scope:
             found.scale = found.gamma * raw.Rsqrt(found.variance + found.epsilon)
             found.bias = raw.Sub(found.beta, found.mean * found.scale, name="bias")
             _fold(found, context, scope or "", freeze_delay)

@@ -69,8 +69,8 @@ class _Rewriting:
         follow = "average" if weights is None else "last"
         settings = self.settings if symmetric else replace(self.settings, symmetric=False)
         result = quantized(value, prefix, settings, follow, initial)
-        if self.settings.delay:
-            result = delayed(value, result, prefix, self.settings.delay)
+        if (delay := self.settings.delay or 0) > 0:
+            result = delayed(value, result, prefix, delay)
         for taker in takers:
             reroute(taker, value, result)
         self.results.add(result)
@@ -175,7 +175,7 @@ def experimental_create_eval_graph(
       input_graph: default the default graph; built for inference.
       weight_bits, activation_bits: of the integers, 2 to 16.
       symmetric: as in training; the ranges are read.
-      quant_delay: the step from which values are rounded; None or 0 for always.
+      quant_delay: the step from which values are rounded; None, 0 or less for always.
       scope: only layers in this scope are rounded; None for all.
 
     Raises:

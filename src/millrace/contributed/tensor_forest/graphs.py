@@ -22,7 +22,6 @@ from millrace.ops.array.gather import gather
 from millrace.ops.array.reshape import squeeze
 from millrace.ops.array.shape import shape
 from millrace.ops.array.slicing import strided_slice
-from millrace.ops.math.arithmetic import multiply
 from millrace.ops.math.cast import cast
 from millrace.ops.math.comparison import less
 from millrace.ops.math.division import truediv
@@ -324,8 +323,8 @@ class RandomForestGraphs:
             count = self.params.num_trees
             average = truediv(reduce_sum(every, 0), count, name="probabilities")
             tree_paths = stack(paths, axis=1)
-            squares = truediv(reduce_sum(multiply(every, every), 0), count, name="div")
-            variance = raw.Maximum(0.0, squares - multiply(average, average))
+            squares = truediv(reduce_sum(every * every, 0), count, name="div")
+            variance = raw.Maximum(0.0, squares - average * average)
         return average, tree_paths, variance
 
     def average_size(self) -> Tensor:

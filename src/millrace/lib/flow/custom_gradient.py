@@ -10,6 +10,7 @@ from typing import Any
 from millrace.autodiff.gradients import gradients
 from millrace.autodiff.registry import RegisterGradient
 from millrace.building import convert, raw
+from millrace.building.scopes import control_dependencies
 from millrace.core import nest
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
@@ -67,9 +68,49 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
                 )
             return found
 
-        return nest.pack_sequence_as(result, tied(graph, outputs, sources, backward))
+        found = tied(graph, outputs, sources, backward)
+        graph.count(len(used))  # TensorFlow reads variables once more, for nobody
+        return nest.pack_sequence_as(result, found)
 
     return decorated
+
+
+@public("recompute_grad")
+def recompute_grad(f: Callable[..., Any]) -> Callable[..., Any]:
+    """A function whose gradient computes what it needs of `f` a second time, and so keeps nothing meanwhile.
+
+    Args:
+      f: of tensors to a tensor or nested ones; it may use variables with handles.
+
+    Returns:
+      A function of the arguments of `f` that returns the same.
+
+    Raises:
+      TypeError: when called: `f` uses variables without handles.
+
+    Example:
+      >>> x = tf.constant(2.0)
+      >>> y = tf.recompute_grad(lambda x: x * x * x)(x)
+      >>> with tf.Session() as sess:
+      ...     print(sess.run(tf.gradients(y, x)))
+      [np.float32(12.0)]
+    """
+
+    @functools.wraps(f)
+    def recomputed(*args: Any, **kwargs: Any) -> Any:
+        inputs = [convert.convert_to_tensor(a) for a in args]
+
+        def grad(*dys: Any, variables: Any = None) -> Any:
+            with control_dependencies(dys):
+                result = nest.flatten(f(*inputs, **kwargs))
+            used = list(variables or ())
+            found = gradients(result, [*inputs, *used], list(dys))
+            to_inputs = found[: len(inputs)]
+            return (to_inputs, found[len(inputs) :]) if variables is not None else to_inputs
+
+        return custom_gradient(lambda *given: (f(*given, **kwargs), grad))(*inputs)
+
+    return recomputed
 
 
 @public("python.ops.custom_gradient._graph_mode_decorator")

@@ -175,6 +175,24 @@ def experimental_run_functions_eagerly(run_eagerly: bool) -> None:
     """Does nothing in graph mode."""
 
 
+@public("config.experimental_connect_to_host")
+def experimental_connect_to_host(remote_host: Any = None, job_name: str = "worker") -> None:
+    """Accepted: what is computed elsewhere is said by a session's target.
+
+    Raises:
+      ValueError: no host is given.
+    """
+    if not remote_host:
+        raise ValueError("Must provide at least one remote_host")
+
+
+@public("config.experimental_connect_to_cluster")
+def experimental_connect_to_cluster(
+    cluster_spec_or_resolver: Any, job_name: str = "localhost", task_index: int = 0, protocol: Any = None
+) -> None:
+    """Accepted: what is computed elsewhere is said by a session's target."""
+
+
 @public("config.experimental_list_devices", "contrib.eager.list_devices")
 def experimental_list_devices() -> list[str]:
     """The full names of the devices."""

@@ -263,10 +263,7 @@ class Through(Stage):
         """The input's elements, for a stage that may pass over any number of them: closing the session ends
         it.
         """
-        for count in itertools.count(1):
-            element = self.input.next()
-            if element is None:
-                return
+        for count, element in enumerate(iter(self.input.next, None), 1):
             if not count % _LOOKING:
                 self.run.look()
             yield element
@@ -316,6 +313,23 @@ class _Boxed(Stage):
         self._stage.close()
 
 
+class Picking(Through):
+    """A stage that keeps some of its input's elements."""
+
+    __slots__ = ()
+
+    def kept(self) -> Iterator[Element]:
+        """The elements that it keeps, from where its input stands."""
+        raise NotImplementedError
+
+    def next(self) -> Element | None:
+        return next(self.kept(), None)
+
+    def fill(self, elements: list[Element], count: int) -> None:
+        """Adds the next elements until there are `count`, fewer at the end."""
+        elements.extend(itertools.islice(self.kept(), count - len(elements)))
+
+
 class Calling(Through):
     """A stage that calls a function for each element, and says at which one it failed."""
 
@@ -345,12 +359,12 @@ class Calling(Through):
         self.input.restore(state["input"])
         self.count = state["count"]
 
-    def failed(self, error: Exception) -> None:
+    def failed(self, error: BaseException) -> None:
         """Raises what a failed call means; returns where it means the end of the sequence."""
         ended_or_raise(error, self.dataset, self.run, self.count - 1)
 
 
-def ended_or_raise(error: Exception, dataset: Dataset, run: Run, index: int) -> None:
+def ended_or_raise(error: BaseException, dataset: Dataset, run: Run, index: int) -> None:
     """Raises the error of a function's call, with the stage and the element; OutOfRangeError means the
     end.
     """
@@ -360,7 +374,7 @@ def ended_or_raise(error: Exception, dataset: Dataset, run: Run, index: int) -> 
     raise told(found, f"element {index} of {dataset.place}") from error.__cause__
 
 
-def state_of(error: Exception) -> dict[str, Any]:
+def state_of(error: BaseException) -> dict[str, Any]:
     """What is saved of an error that is still to come."""
     if isinstance(error, errors.OpError):
         return {"code": error.error_code, "message": error.message}
@@ -373,7 +387,7 @@ def error_of(state: dict[str, Any]) -> Exception:
     return kind(None, None, state["message"])
 
 
-def told(error: Exception, where: str) -> Exception:
+def told(error: BaseException, where: str) -> BaseException:
     """The same error, which also tells `where`."""
     if not isinstance(error, errors.OpError):
         return error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -19,10 +19,10 @@ from millrace.opkit.datasets.base import (
     Calling,
     Dataset,
     Element,
+    Picking,
     Place,
     Run,
     Stage,
-    Through,
     error_of,
     invalid,
     scalar,
@@ -122,7 +122,7 @@ class _Failed:
 
     __slots__ = ("called", "error")
 
-    def __init__(self, error: Exception, called: bool) -> None:
+    def __init__(self, error: BaseException, called: bool) -> None:
         self.error = error
         self.called = called  # the function failed, not what it was to be called with
 
@@ -136,7 +136,7 @@ def _outcomes(calls: list[Any]) -> deque[Any]:
             continue
         try:
             found.append(one())
-        except Exception as error:
+        except BaseException as error:  # whatever it is belongs to who takes the element
             found.append(_Failed(error, True))
     return found
 
@@ -345,20 +345,21 @@ class Filter(WithFunction):
         return UNKNOWN
 
 
-class _Filtered(Calling):
+class _Filtered(Picking, Calling):
     __slots__ = ()
 
-    def next(self) -> Element | None:
+    def kept(self) -> Iterator[Element]:
+        """The elements that it keeps, from where its input stands."""
+        call = self.call
         for element in self.sought():
             self.count += 1
             try:
-                (held,) = self.call(*element)
+                (held,) = call(*element)
             except Exception as error:
                 self.failed(error)
-                return None
+                return
             if held:
-                return element
-        return None
+                yield element
 
 
 class FilterByLast(Dataset):
@@ -371,14 +372,12 @@ class FilterByLast(Dataset):
         return UNKNOWN
 
 
-class _FilteredByLast(Through):
+class _FilteredByLast(Picking):
     __slots__ = ()
 
-    def next(self) -> Element | None:
-        for element in self.sought():
-            if element[-1]:
-                return tuple(element[:-1])
-        return None
+    def kept(self) -> Iterator[Element]:
+        """The elements that it keeps, from where its input stands."""
+        return (tuple(element[:-1]) for element in self.sought() if element[-1])
 
 
 class TakeWhile(Filter):

@@ -46,7 +46,7 @@ class _Buffer:
                     with self.busy:
                         try:
                             item: Any = self.stage.next()
-                        except Exception as error:
+                        except BaseException as error:  # whatever it is belongs to who takes the element
                             item = error
                         if item is None or self.stopped or self.cancellation.cancelled:
                             break
@@ -125,7 +125,7 @@ class Background(Stage):
         if buffer.full:
             with buffer.changed:
                 buffer.changed.notify_all()
-        if type(item) is not tuple and isinstance(item, Exception):
+        if type(item) is not tuple and isinstance(item, BaseException):
             raise item
         return item if type(item) is tuple else tuple(item)
 
@@ -137,7 +137,8 @@ class Background(Stage):
     def save(self) -> Any:
         with self._buffer.busy:
             items = [
-                state_of(item) if isinstance(item, Exception) else tuple(item) for item in self._buffer.items
+                state_of(item) if isinstance(item, BaseException) else tuple(item)
+                for item in self._buffer.items
             ]
             return {"items": items, "input": self.input.save()}
 
@@ -168,7 +169,7 @@ class _Job:
         self._pool = pool
         self.done = False
         self.value: Any = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def result(self) -> Any:
         """What the call returned, once it has; raises what it raised.
@@ -249,7 +250,7 @@ class Pool:
                     return
                 try:
                     job.value = work()
-                except Exception as error:
+                except BaseException as error:  # whatever it is belongs to who asks for the result
                     job.error = error
                 with self.changed:
                     job.done = True

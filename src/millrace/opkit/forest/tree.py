@@ -198,7 +198,7 @@ def write_values(message: Any, values: np.ndarray, kind: int) -> None:
 
 
 def _value(number: float) -> Any:
-    return protos.Value(float_value=number) if number else protos.Value()
+    return protos.Value(float_value=number)
 
 
 def read_values(message: Any, width: int) -> np.ndarray:

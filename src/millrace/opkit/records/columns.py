@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
 
 from millrace.core.errors import InvalidArgumentError, refusal
-from millrace.opkit.records import wire
+from millrace.opkit.records import compiled, wire
+from millrace.opkit.records.compiled import Column
 from millrace.opkit.records.layouts import Layout, layout_of
 from millrace.opkit.records.scanning import Cell, scanner
 from millrace.opkit.records.wire import Feature, MalformedRecord
@@ -21,8 +24,6 @@ _BYTES = {bytes}
 _FEW = 4  # records that are decoded faster one by one
 
 Where = Callable[[], str]
-Column = tuple[np.ndarray, np.ndarray]
-"""The values of all records, one after the other, and how many each record has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,10 @@ class Records(Protocol):
         """All values of a feature; None where records must be looked at one by one."""
         ...
 
+    def dense(self, feature: Dense) -> np.ndarray | None:
+        """A feature of a fixed size, `[n, *shape]`; None where records must be looked at one by one."""
+        ...
+
     def row(self, row: int, feature: Dense | Sparse, where: Where) -> np.ndarray | None:
         """The values of a feature in one record; None where it lacks the feature.
 
@@ -111,6 +116,11 @@ def read(serialized: Sequence[bytes], features: Sequence[Dense | Sparse]) -> Rec
     alike = layout_of(serialized)
     if alike is not None:
         return _Alike(serialized, *alike)
+    if len(serialized) >= _FEW:
+        names = tuple({feature.key: None for feature in features})
+        found = compiled.found(serialized, names)
+        if found is not None:
+            return Compiled(serialized, found, names, lambda: list(map(_table, serialized)))
     kinds: dict[bytes, int] = {}
     for feature in features:
         kind = kind_of(feature.dtype)
@@ -129,7 +139,18 @@ def _table(record: bytes) -> wire.Table:
         raise malformed(record, problem) from None
 
 
-class Tables:
+class _ByColumns:
+    """Records of which a column tells whether a feature has one size."""
+
+    def dense(self: Any, feature: Dense) -> np.ndarray | None:
+        """A feature of a fixed size, `[n, *shape]`; None where records must be looked at one by one."""
+        column = self.column(feature)
+        if column is None or not (column[1] == prod(feature.shape)).all():
+            return None
+        return column[0].reshape((len(self), *feature.shape))
+
+
+class Tables(_ByColumns):
     """Records whose features have been found.
 
     Args:
@@ -158,7 +179,7 @@ class Tables:
         return None if place is None else decoded(record, place, feature.dtype, where)
 
 
-class _Alike:
+class _Alike(_ByColumns):
     """Records of one form.
 
     Args:
@@ -188,7 +209,7 @@ class _Alike:
         return None if place is None else decoded(self._serialized[row], place, feature.dtype, where)
 
 
-class _Scanned:
+class _Scanned(_ByColumns):
     """Records that were scanned.
 
     Args:
@@ -221,3 +242,47 @@ class _Scanned:
             return wire.packed_values(cell, kind_of(feature.dtype))
         except MalformedRecord as problem:
             raise malformed(self._serialized[row], problem) from None
+
+
+class Compiled:
+    """Records that compiled code reads, as far as it can.
+
+    Args:
+      serialized: the records.
+      found: where their features lie.
+      names: of the features.
+      tables: finds the features of each record otherwise.
+    """
+
+    def __init__(
+        self,
+        serialized: Sequence[bytes],
+        found: compiled.Found,
+        names: Sequence[bytes],
+        tables: Callable[[], list[wire.Table]],
+    ) -> None:
+        self._serialized = serialized
+        self._found = found
+        self._slots = {name: slot for slot, name in enumerate(names)}
+        self._read = tables
+
+    def __len__(self) -> int:
+        return len(self._serialized)
+
+    def column(self, feature: Dense | Sparse) -> Column | None:
+        """All values of a feature; None where records must be looked at one by one."""
+        return self._found.column(self._slots[feature.key], kind_of(feature.dtype))
+
+    def dense(self, feature: Dense) -> np.ndarray | None:
+        """A feature of a fixed size, `[n, *shape]`; None where records must be looked at one by one."""
+        slot, kind = self._slots[feature.key], kind_of(feature.dtype)
+        values = self._found.dense(slot, kind, prod(feature.shape), feature.default)
+        return None if values is None else values.reshape((len(self), *feature.shape))
+
+    def row(self, row: int, feature: Dense | Sparse, where: Where) -> np.ndarray | None:
+        """The values of a feature in one record; None where it lacks the feature."""
+        return self._tables.row(row, feature, where)
+
+    @cached_property
+    def _tables(self) -> Tables:
+        return Tables(self._serialized, self._read())

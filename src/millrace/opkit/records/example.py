@@ -1,17 +1,21 @@
 """Turns serialized Examples and SequenceExamples into dense arrays and the parts of sparse tensors."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from millrace.core.errors import InvalidArgumentError, refusal
+from millrace.opkit.records import compiled
 from millrace.opkit.records.columns import (
     KINDS,
     Column,
+    Compiled,
     Dense,
     Records,
     Sparse,
@@ -148,10 +152,10 @@ def _sparse_column(records: Records, feature: Sparse, where: Callable[..., Any])
 def _dense_column(records: Records, feature: Dense, where: Callable[..., Any]) -> np.ndarray:
     if feature.is_variable:
         return _variable_column(records, feature, where)
+    column = records.dense(feature)
+    if column is not None:
+        return column
     size = prod(feature.shape)
-    column = records.column(feature)
-    if column is not None and (column[1] == size).all():
-        return column[0].reshape((len(records), *feature.shape))
     out = np.empty((len(records), size), feature.dtype)
     for row in range(len(records)):
         values = records.row(row, feature, where(row, feature.key))
@@ -247,26 +251,113 @@ def parse_sequence_examples(
     Raises:
       InvalidArgumentError: as for `parse_examples`, or a required feature list is missing.
     """
-    tables = [_sequence_table(record) for record in serialized]
-    contexts = Tables(serialized, [context for context, _ in tables])
-    lists = [feature_lists for _, feature_lists in tables]
-
+    contexts, lists = _sequences(serialized, names, spec)
     where = partial(_feature_where, names)
-    dense, lengths = [], []
-    for feature in spec.list_dense:
-        column, steps = _list_dense_column(
-            serialized, names, lists, feature, feature.key in spec.assumed_empty
-        )
-        dense.append(column)
-        lengths.append(steps)
+    dense = [_list_dense_column(lists, f, f.key in spec.assumed_empty) for f in spec.list_dense]
     return SequenceColumns(
         [_sparse_column(contexts, feature, where) for feature in spec.context_sparse],
         [_dense_column(contexts, feature, where) for feature in spec.context_dense],
-        [_list_sparse_column(serialized, names, lists, feature) for feature in spec.list_sparse],
-        dense,
-        lengths,
-        [_list_ragged_column(serialized, names, lists, feature) for feature in spec.list_ragged],
+        [_list_sparse_column(lists, feature) for feature in spec.list_sparse],
+        [column for column, _ in dense],
+        [steps for _, steps in dense],
+        [lists.column(feature) for feature in spec.list_ragged],
     )
+
+
+def _sequences(
+    serialized: Sequence[bytes], names: Sequence[bytes], spec: SequenceSpec
+) -> tuple[Records, _Lists]:
+    """The contexts and the feature lists of a batch."""
+    keys = tuple({f.key: None for f in (*spec.context_sparse, *spec.context_dense)})
+    list_keys = tuple({f.key: None for f in (*spec.list_sparse, *spec.list_dense, *spec.list_ragged)})
+    lists = _Lists(serialized, names, list_keys, len(keys))
+    found = compiled.found(serialized, keys, list_keys)
+    if found is None:
+        return Tables(serialized, [context for context, _ in lists.tables]), lists
+    lists.found = found
+    return Compiled(serialized, found, keys, lambda: [context for context, _ in lists.tables]), lists
+
+
+Steps = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""The values of all steps of all records, how many each step has, and how many steps each record has."""
+
+
+class _Lists:
+    """The feature lists of a batch of records.
+
+    Args:
+      serialized: the records.
+      names: what to call them in errors; may be empty.
+      keys: names of the lists that are wanted.
+      first: number of the first of them in what is found.
+
+    Attributes:
+      found: what compiled code has found.
+    """
+
+    def __init__(
+        self, serialized: Sequence[bytes], names: Sequence[bytes], keys: Sequence[bytes], first: int
+    ) -> None:
+        self._serialized = serialized
+        self.names = names
+        self._slots = {key: first + i for i, key in enumerate(keys)}
+        self.found: compiled.Found | None = None
+
+    @cached_property
+    def tables(self) -> list[tuple[Table, dict[bytes, list[Feature]]]]:
+        """Where the features of the contexts and of the lists lie, for each record."""
+        return [_sequence_table(record) for record in self._serialized]
+
+    def column(self, feature: Sparse) -> Steps:
+        """All steps of a list, none where a record has no such list."""
+        values, sizes, steps = self._at_once(feature) or self._one_by_one(feature, lambda *_: None)
+        return values, sizes, np.maximum(steps, 0)
+
+    def dense(self, feature: Dense, check: Callable[[int, list[np.ndarray] | None], None]) -> Column:
+        """`[records, longest, size]` of a list, zero or empty after a record's last step, and how many steps
+        each record has.
+
+        Args:
+          feature: what is wanted.
+          check: called with each record's number and steps, None for no such list, where they may not fit.
+        """
+        size = prod(feature.shape)
+        if self.found is not None:
+            column = self.found.list_dense(self._slots[feature.key], kind_of(feature.dtype), size)
+            if column is not None:
+                return column
+        values, _, lengths = self._one_by_one(feature, check)
+        lengths = np.maximum(lengths, 0)
+        longest = max(lengths.tolist(), default=0)
+        out = np.full((len(lengths), longest, size), _zero(feature.dtype), feature.dtype)
+        out[np.arange(longest) < lengths[:, None]] = values.reshape(int(lengths.sum()), size)
+        return out, lengths
+
+    def _at_once(self, feature: Dense | Sparse) -> Steps | None:
+        found = None if self.found is None else self.found.steps(self._slots[feature.key])
+        if found is None:
+            return None
+        column = found[0].column(0, kind_of(feature.dtype))
+        return None if column is None else (*column, found[1])
+
+    def _one_by_one(
+        self, feature: Dense | Sparse, check: Callable[[int, list[np.ndarray] | None], None]
+    ) -> Steps:
+        parts: list[np.ndarray] = []
+        counts: list[int] = []
+        for row, (_, table) in enumerate(self.tables):
+            there = table.get(feature.key)
+            if there is None:
+                check(row, None)
+                counts.append(-1)
+                continue
+            where = _list_where(self.names, row, feature.key)
+            steps = _steps(self._serialized[row], there, feature.dtype, where)
+            check(row, steps)
+            parts += steps
+            counts.append(len(steps))
+        sizes = np.array([len(step) for step in parts], np.int64)
+        return _concatenate(parts, feature.dtype), sizes, np.array(counts, np.int64)
 
 
 def _sequence_table(record: bytes) -> tuple[Table, dict[bytes, list[Feature]]]:
@@ -296,64 +387,36 @@ def _list_where(names: Sequence[bytes], row: int, key: bytes) -> Callable[[], st
     return lambda: f"{_name(names, row)}Feature list: {_show(key)}, Index: {row}.  "
 
 
-def _list_sparse_column(serialized, names, lists, feature: Sparse) -> SparseParts:
-    parts, indices = [], []
-    shape = np.array([len(lists), 0, 0], np.int64)
-    for row, (record, table) in enumerate(zip(serialized, lists, strict=True)):
-        where = _list_where(names, row, feature.key)
-        steps = _steps(record, table.get(feature.key, []), feature.dtype, where)
-        counts = np.array([len(step) for step in steps], np.int64)
-        places = _ragged_indices(counts)
-        indices.append(np.column_stack((np.full(len(places), row, np.int64), places)))
-        parts.extend(steps)
-        shape[1] = max(shape[1], len(steps))
-        shape[2] = max(shape[2], counts.max() if steps else 0)
-    found = np.concatenate(indices) if indices else np.empty((0, 3), np.int64)
-    return found, _concatenate(parts, feature.dtype), shape
+def _list_sparse_column(lists: _Lists, feature: Sparse) -> SparseParts:
+    values, sizes, steps = lists.column(feature)
+    places = _ragged_indices(steps)  # of the steps
+    indices = np.empty((len(values), 3), np.int64)
+    indices[:, :2] = np.repeat(places, sizes, axis=0)
+    indices[:, 2] = _ragged_indices(sizes)[:, 1]
+    shape = np.array([len(steps), max(steps, default=0), max(sizes, default=0)], np.int64)
+    return indices, values, shape
 
 
-def _list_ragged_column(
-    serialized, names, lists, feature: Sparse
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    parts, counts = [], []
-    for row, (record, table) in enumerate(zip(serialized, lists, strict=True)):
-        where = _list_where(names, row, feature.key)
-        steps = _steps(record, table.get(feature.key, []), feature.dtype, where)
-        parts.extend(steps)
-        counts.append(len(steps))
-    sizes = np.array([len(step) for step in parts], np.int64)
-    return _concatenate(parts, feature.dtype), sizes, np.array(counts, np.int64)
-
-
-def _list_dense_column(
-    serialized, names, lists, feature: Dense, may_miss: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def _list_dense_column(lists: _Lists, feature: Dense, may_miss: bool) -> tuple[np.ndarray, np.ndarray]:
     size = prod(feature.shape)
-    rows = []
-    for row, (record, table) in enumerate(zip(serialized, lists, strict=True)):
-        where = _list_where(names, row, feature.key)
-        found = table.get(feature.key)
-        if found is None and not may_miss:
+
+    def check(row: int, steps: list[np.ndarray] | None) -> None:
+        if steps is None and not may_miss:
             raise refusal(
-                f"{_name(names, row)}Feature list '{_show(feature.key)}' is required but could not be "
+                f"{_name(lists.names, row)}Feature list '{_show(feature.key)}' is required but could not be "
                 "found.  Did you mean to include it in feature_list_dense_missing_assumed_empty or "
                 "feature_list_dense_defaults?"
             )
-        steps = _steps(record, found or [], feature.dtype, where)
-        for step, values in enumerate(steps):
+        for step, values in enumerate(steps or ()):
             if len(values) != size:
+                where = _list_where(lists.names, row, feature.key)
                 raise refusal(
                     f"{where()}Step: {step}.  Number of {KINDS[kind_of(feature.dtype)]} values != expected.  "
                     f"Values size: {len(values)} but output shape: {list(feature.shape)}"
                 )
-        rows.append(steps)
-    lengths = np.array([len(steps) for steps in rows], np.int64)
-    longest = int(lengths.max()) if rows else 0
-    out = np.full((len(rows), longest, size), _zero(feature.dtype), feature.dtype)
-    for row, steps in enumerate(rows):
-        for step, values in enumerate(steps):
-            out[row, step] = values
-    return out.reshape((len(rows), longest, *feature.shape)), lengths
+
+    out, lengths = lists.dense(feature, check)
+    return out.reshape((*out.shape[:2], *feature.shape)), lengths
 
 
 # ---------------------------------------------------------------- messages

@@ -57,7 +57,7 @@ def _call(op: Any, token: str, inputs: Any, wanted: tuple[dtypes.DType, ...]) ->
         )
     try:
         returned = function(*inputs)
-    except Exception as error:
+    except (Exception, SystemExit, GeneratorExit) as error:  # in a thread, these two would end it unseen
         cls = next((c for kind, c in _CLASSES if isinstance(error, kind)), errors.UnknownError)
         own = error.__traceback__.tb_next if error.__traceback__ is not None else None
         trace = "".join(traceback.format_exception(type(error), error, own))

@@ -127,11 +127,14 @@ def connected_components(images: Any) -> Tensor:
 
     Raises:
       TypeError: the rank is another one.
+      ValueError: it is not known.
     """
     with name_scope("connected_components"):
         images = convert_to_tensor(images, name="images")
         rank = None if images.dims is None else len(images.dims)
         if rank not in (2, 3):
-            raise TypeError(f"images should have rank 2 or 3. Received: shape {images.shape}")
+            kind = ValueError if rank is None else TypeError
+            raise kind(f"images should have rank 2 or 3. Received: shape {images.shape}")
+        images.graph.count(65 if rank == 2 else 60)  # TensorFlow 1.15 numbers the areas anew from 1 by many
         numbers = raw.ImageConnectedComponents(raw.ExpandDims(images, 0) if rank == 2 else images)
         return raw.Cast(raw.Squeeze(numbers, squeeze_dims=[0]) if rank == 2 else numbers, DstT=dtypes.int32)

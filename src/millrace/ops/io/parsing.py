@@ -332,6 +332,75 @@ def _sequence_dims(
     ]
 
 
+def _sequence_spec(
+    context_sparse_keys: list[bytes],
+    context_sparse_types: Any,
+    context_dense_keys: list[bytes],
+    context_dense_defaults: Any,
+    context_dense_shapes: Any,
+    list_sparse_keys: list[bytes],
+    list_sparse_types: Any,
+    list_dense_keys: list[bytes],
+    list_dense_types: Any,
+    list_dense_shapes: Any,
+    assumed_empty: list[bytes],
+) -> SequenceSpec:
+    """What the operations want of SequenceExamples."""
+    return SequenceSpec(
+        sparse_features(context_sparse_keys, context_sparse_types),
+        dense_features(context_dense_keys, context_dense_defaults, context_dense_shapes),
+        sparse_features(list_sparse_keys, list_sparse_types),
+        list_dense_features(list_dense_keys, list_dense_types, list_dense_shapes),
+        frozenset(assumed_empty),
+    )
+
+
+class _SingleSequences:
+    """Reads SequenceExamples one by one, for features that are known.
+
+    Args:
+      spec: what is wanted.
+      name: what to call each in errors; may be empty.
+    """
+
+    def __init__(self, spec: SequenceSpec, name: bytes) -> None:
+        self._spec = spec
+        self._names = [name] if name else []
+
+    def __call__(self, serialized: Any, *_: Any) -> tuple[list[Any], ...]:
+        found = bytes_example.parse_sequence_examples([_text(serialized)], self._names, self._spec)
+        context = [(indices[:, 1:], values, dims[1:]) for indices, values, dims in found.context_sparse]
+        lists = [(indices[:, 1:], values, dims[1:]) for indices, values, dims in found.list_sparse]
+        dense = [column[0] for column in found.context_dense]
+        return _grouped(context, dense) + _grouped(lists, [column[0] for column in found.list_dense])
+
+
+def _bind_single_sequence(dims, values, attributes):
+    """The interpreter's shortcut where all but the record is constant: the features are looked at once."""
+    if any(value is None for value in values[1:]):
+        return None
+    _, assumed_empty, *others, name = values
+    parts = []
+    for count_name in ("Ncontext_sparse", "Ncontext_dense", "Nfeature_list_sparse", "Nfeature_list_dense"):
+        size = attributes[count_name]
+        parts.append([_text(key) for key in others[:size]])
+        others = others[size:]
+    spec = _sequence_spec(
+        parts[0],
+        attributes["context_sparse_types"],
+        parts[1],
+        others,
+        attributes["context_dense_shapes"],
+        parts[2],
+        attributes["feature_list_sparse_types"],
+        parts[3],
+        attributes["feature_list_dense_types"],
+        attributes["feature_list_dense_shapes"],
+        strings(assumed_empty).ravel().tolist(),
+    )
+    return _SingleSequences(spec, _text(name))
+
+
 @declare(
     "ParseSingleSequenceExample(serialized: string, feature_list_dense_missing_assumed_empty: string, "
     "context_sparse_keys: Ncontext_sparse*string, context_dense_keys: Ncontext_dense*string, "
@@ -369,25 +438,22 @@ class ParseSingleSequenceExample:
                feature_list_sparse_keys, feature_list_dense_keys, context_dense_defaults, debug_name,
                context_sparse_types, feature_list_dense_types, context_dense_shapes,
                feature_list_sparse_types, feature_list_dense_shapes):  # fmt: skip
-        spec = SequenceSpec(
-            sparse_features([_text(k) for k in context_sparse_keys], context_sparse_types),
-            dense_features(
-                [_text(k) for k in context_dense_keys], context_dense_defaults, context_dense_shapes
-            ),
-            sparse_features([_text(k) for k in feature_list_sparse_keys], feature_list_sparse_types),
-            list_dense_features(
-                [_text(k) for k in feature_list_dense_keys],
-                feature_list_dense_types,
-                feature_list_dense_shapes,
-            ),
-            frozenset(strings(feature_list_dense_missing_assumed_empty).ravel().tolist()),
+        spec = _sequence_spec(
+            [_text(k) for k in context_sparse_keys],
+            context_sparse_types,
+            [_text(k) for k in context_dense_keys],
+            context_dense_defaults,
+            context_dense_shapes,
+            [_text(k) for k in feature_list_sparse_keys],
+            feature_list_sparse_types,
+            [_text(k) for k in feature_list_dense_keys],
+            feature_list_dense_types,
+            feature_list_dense_shapes,
+            strings(feature_list_dense_missing_assumed_empty).ravel().tolist(),
         )
-        names = [_text(debug_name)] if _text(debug_name) else []
-        found = bytes_example.parse_sequence_examples([_text(serialized)], names, spec)
-        context = [(indices[:, 1:], values, dims[1:]) for indices, values, dims in found.context_sparse]
-        lists = [(indices[:, 1:], values, dims[1:]) for indices, values, dims in found.list_sparse]
-        dense = [column[0] for column in found.context_dense]
-        return _grouped(context, dense) + _grouped(lists, [column[0] for column in found.list_dense])
+        return _SingleSequences(spec, _text(debug_name))(serialized)
+
+    bind = _bind_single_sequence
 
     grad = NOT_DIFFERENTIABLE
 
@@ -431,18 +497,18 @@ class ParseSequenceExample:
                context_sparse_keys, context_dense_keys, feature_list_sparse_keys, feature_list_dense_keys,
                context_sparse_types, feature_list_dense_types, context_dense_shapes,
                feature_list_sparse_types, feature_list_dense_shapes):  # fmt: skip
-        spec = SequenceSpec(
-            sparse_features([attr_bytes(k) for k in context_sparse_keys], context_sparse_types),
-            dense_features(
-                [attr_bytes(k) for k in context_dense_keys], context_dense_defaults, context_dense_shapes
-            ),
-            sparse_features([attr_bytes(k) for k in feature_list_sparse_keys], feature_list_sparse_types),
-            list_dense_features(
-                [attr_bytes(k) for k in feature_list_dense_keys],
-                feature_list_dense_types,
-                feature_list_dense_shapes,
-            ),
-            frozenset(map(attr_bytes, feature_list_dense_missing_assumed_empty)),
+        spec = _sequence_spec(
+            [attr_bytes(k) for k in context_sparse_keys],
+            context_sparse_types,
+            [attr_bytes(k) for k in context_dense_keys],
+            context_dense_defaults,
+            context_dense_shapes,
+            [attr_bytes(k) for k in feature_list_sparse_keys],
+            feature_list_sparse_types,
+            [attr_bytes(k) for k in feature_list_dense_keys],
+            feature_list_dense_types,
+            feature_list_dense_shapes,
+            [attr_bytes(k) for k in feature_list_dense_missing_assumed_empty],
         )
         names = strings(debug_name).ravel().tolist()
         found = bytes_example.parse_sequence_examples(strings(serialized).tolist(), names, spec)

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from millrace.building.apply import apply
 from millrace.core.dtypes import QUANTIZED, quint8
+from millrace.core.public import public
 from millrace.graph.attrs import dtype, flag, ints, number, one_of
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.opkit.rules import quantized
@@ -209,6 +211,73 @@ class QuantizedAvgPool:
         return [as_quantized(sums // counts, input.dtype), np.float32(min_input), np.float32(max_input)]
 
     grad = NOT_DIFFERENTIABLE
+
+
+@public("nn.quantized_relu_x")
+def quantized_relu_x(
+    features: Any,
+    max_value: Any,
+    min_features: Any,
+    max_features: Any,
+    out_type: Any = quint8,
+    name: str | None = None,
+) -> Any:
+    """min(max(x, 0), max_value) of quantized numbers.
+
+    Args:
+      features: quantized, any shape.
+      max_value: float32 scalar.
+      min_features, max_features: float32 scalars, the range of `features`.
+      out_type: a quantized dtype.
+      name: op name; default "QuantizedReluX".
+
+    Returns:
+      A named tuple: `activations`, `min_activations` and `max_activations`.
+    """
+    return apply(
+        QuantizedReluX, features, max_value, min_features, max_features, out_type=out_type, name=name
+    )
+
+
+@public("nn.quantized_max_pool")
+def quantized_max_pool(
+    input: Any,
+    min_input: Any,
+    max_input: Any,
+    ksize: Any,
+    strides: Any,
+    padding: str,
+    name: str | None = None,
+) -> Any:
+    """The largest quantized number of each window.
+
+    Args:
+      input: quantized `[batch, height, width, channels]`.
+      min_input, max_input: float32 scalars, its range.
+      ksize, strides: four integers each: how large a window is, and how far the next.
+      padding: "SAME" or "VALID".
+      name: op name; default "QuantizedMaxPool".
+
+    Returns:
+      A named tuple: `output`, `min_output` and `max_output`.
+    """
+    window = {"ksize": ksize, "strides": strides, "padding": padding}
+    return apply(QuantizedMaxPool, input, min_input, max_input, name=name, **window)
+
+
+@public("nn.quantized_avg_pool")
+def quantized_avg_pool(
+    input: Any,
+    min_input: Any,
+    max_input: Any,
+    ksize: Any,
+    strides: Any,
+    padding: str,
+    name: str | None = None,
+) -> Any:
+    """The mean quantized number of each window; arguments and result as of `tf.nn.quantized_max_pool`."""
+    window = {"ksize": ksize, "strides": strides, "padding": padding}
+    return apply(QuantizedAvgPool, input, min_input, max_input, name=name, **window)
 
 
 # --- norms -------------------------------------------------------------------------------------------------

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from millrace.building.apply import apply
 from millrace.core.dtypes import QUANTIZED, qint32, quint8
 from millrace.core.errors import refusal
+from millrace.core.public import public
 from millrace.graph.attrs import dtype, flag, ints, one_of
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.opkit.rules import quantized, windows
@@ -102,6 +104,50 @@ class QuantizedConv2D:
         return [as_quantized(np.rint(found), out), *ends]
 
     grad = NOT_DIFFERENTIABLE
+
+
+@public("nn.quantized_conv2d")
+def quantized_conv2d(
+    input: Any,
+    filter: Any,
+    min_input: Any,
+    max_input: Any,
+    min_filter: Any,
+    max_filter: Any,
+    strides: Any,
+    padding: str,
+    out_type: Any = qint32,
+    dilations: Any = (1, 1, 1, 1),
+    name: str | None = None,
+) -> Any:
+    """The cross-correlation of quantized images with a quantized filter.
+
+    Args:
+      input: quantized `[batch, height, width, channels]`.
+      filter: quantized `[height, width, channels, filters]`.
+      min_input, max_input, min_filter, max_filter: float32 scalars, the ranges of both.
+      strides, dilations: four integers each.
+      padding: "SAME" or "VALID".
+      out_type: a quantized dtype.
+      name: op name; default "QuantizedConv2D".
+
+    Returns:
+      A named tuple: `output`, `min_output` and `max_output`.
+    """
+    return apply(
+        QuantizedConv2D,
+        input,
+        filter,
+        min_input,
+        max_input,
+        min_filter,
+        max_filter,
+        strides=strides,
+        padding=padding,
+        out_type=out_type,
+        dilations=list(dilations),
+        name=name,
+    )
 
 
 @declare(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from millrace.building import convert, raw
 from millrace.building.scopes import control_dependencies
 from millrace.core import dtypes
@@ -11,6 +13,7 @@ from millrace.core.public import public
 from millrace.lib.layers import settings
 from millrace.lib.layers.descendants import late
 from millrace.lib.layers.layer import Layer
+from millrace.lib.layers.node import int_shape
 from millrace.lib.math.broadcast_weights import broadcast_weights
 from millrace.lib.math.reductions import reduce_mean, reduce_sum
 from millrace.lib.variables.kinds import VariableAggregation, VariableSynchronization
@@ -287,7 +290,7 @@ class MeanTensor(Metric):
     def reset_states(self) -> None:
         """Forgets all tensors."""
         if self.built:
-            super().reset_states()
+            batch_set_value([(v, np.zeros(int_shape(v) or ())) for v in self.variables])
 
 
 late.mean = Mean

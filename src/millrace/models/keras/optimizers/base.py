@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ class Optimizer:
       ValueError: a negative one.
     """
 
+    _use_locking = True
     _once_uncounted = False  # whether older files hold its slots without the step count
 
     def __init__(self, name: str, **kwargs: Any) -> None:
@@ -126,31 +128,27 @@ class Optimizer:
                 _ = self.iterations
                 self._create_hypers()
                 self._create_slots(variables)
-            self._prepare(variables)
-            return self._update(found, name)
+            return self._update(found, self._prepare(variables), name)
 
-    def _update(self, pairs: list[Any], name: str | None) -> Any:
-        coefficients: dict[Any, dict[str, Any]] = {}
-        for _, variable in pairs:
-            dtype = variable.dtype.base_dtype
-            if dtype not in coefficients:
-                coefficients[dtype] = self._coefficients(dtype)
+    def _update(self, pairs: list[Any], apply_state: Any, name: str | None) -> Any:
         updates = []
         with name_scope(name or self._name):
             for gradient, variable in pairs:
                 with name_scope("update_" + variable.op.name):
-                    step = coefficients[variable.dtype.base_dtype]
-                    updates.append(self._constrained(gradient, variable, step))
+                    updates.append(self._constrained(gradient, variable, apply_state))
             with control_dependencies([u for u in updates if u is not None]):
                 return self.iterations.assign_add(1).op
 
-    def _constrained(self, gradient: Any, variable: Any, step: dict[str, Any]) -> Any:
+    def _constrained(self, gradient: Any, variable: Any, apply_state: Any) -> Any:
         if isinstance(gradient, IndexedSlices):
             if variable.constraint is not None:
                 raise RuntimeError("Cannot use a constraint function on a sparse variable.")
-            values, indices = deduplicated(gradient.values, gradient.indices)
-            return self._apply_sparse(values, variable, indices, step)
-        update = self._apply_dense(gradient, variable, step)
+            return self._resource_apply_sparse_duplicate_indices(
+                gradient.values, variable, gradient.indices, **_told(self._resource_apply_sparse, apply_state)
+            )
+        update = self._resource_apply_dense(
+            gradient, variable, **_told(self._resource_apply_dense, apply_state)
+        )
         if variable.constraint is None:
             return update
         with control_dependencies([update]):
@@ -166,12 +164,58 @@ class Optimizer:
     def _create_slots(self, variables: list[Any]) -> None:
         """Makes the slots of all weights."""
 
-    def _prepare(self, variables: list[Any]) -> None:
-        """Makes what all updates share, before the coefficients."""
+    def _prepare(self, var_list: list[Any]) -> dict[tuple[str, Any], dict[str, Any]]:
+        """What the updates share: for each device and dtype of the weights, tensors by name."""
+        apply_state: dict[tuple[str, Any], dict[str, Any]] = {}
+        for variable in var_list:
+            place = _place(variable)
+            if place not in apply_state:
+                apply_state[place] = {}
+                self._prepare_local(*place, apply_state)
+        return apply_state
+
+    def _prepare_local(self, var_device: str, var_dtype: Any, apply_state: Any) -> None:
+        """Puts what the updates of weights of a device and a dtype share into `apply_state`."""
+        apply_state[var_device, var_dtype].update(self._coefficients(var_dtype))
+
+    def _fallback_apply_state(self, var_device: str, var_dtype: Any) -> dict[str, Any]:
+        """What the updates of weights of a device and a dtype share, where nobody prepared it."""
+        apply_state: dict[tuple[str, Any], dict[str, Any]] = {(var_device, var_dtype): {}}
+        self._prepare_local(var_device, var_dtype, apply_state)
+        return apply_state[var_device, var_dtype]
 
     def _coefficients(self, dtype: dtypes.DType) -> dict[str, Any]:
         """What the updates of all weights of a dtype use."""
-        return {"lr": self._decayed_lr(dtype)}
+        return {"lr_t": self._decayed_lr(dtype)} if "learning_rate" in self._hyper else {}
+
+    def _step(self, variable: Any, apply_state: Any) -> dict[str, Any]:
+        place = _place(variable)
+        return (apply_state or {}).get(place) or self._fallback_apply_state(*place)
+
+    def _resource_apply_dense(self, grad: Any, var: Any, apply_state: Any = None) -> Any:
+        """The operation that changes a weight."""
+        return self._apply_dense(grad, var, self._step(var, apply_state))
+
+    def _resource_apply_sparse(self, grad: Any, var: Any, indices: Any, apply_state: Any = None) -> Any:
+        """The operation that changes rows of a weight; no row comes twice."""
+        return self._apply_sparse(grad, var, indices, self._step(var, apply_state))
+
+    def _resource_apply_sparse_duplicate_indices(
+        self, grad: Any, var: Any, indices: Any, **kwargs: Any
+    ) -> Any:
+        """The operation that changes rows of a weight; of rows that come twice the gradients are added."""
+        values, rows = deduplicated(grad, indices)
+        return self._resource_apply_sparse(values, var, rows, **kwargs)
+
+    def _resource_scatter_add(self, x: Any, i: Any, v: Any) -> Any:
+        """The weight `x` after rows `v` were added to its rows `i`."""
+        with control_dependencies([raw.ResourceScatterAdd(x.handle, i, v)]):
+            return x.value()
+
+    def _resource_scatter_update(self, x: Any, i: Any, v: Any) -> Any:
+        """The weight `x` after its rows `i` were set to `v`."""
+        with control_dependencies([raw.ResourceScatterUpdate(x.handle, i, v)]):
+            return x.value()
 
     def _apply_dense(self, grad: Any, var: Any, step: dict[str, Any]) -> Any:
         """The operation that changes a weight."""
@@ -392,6 +436,15 @@ class Optimizer:
         if isinstance(config.get("learning_rate"), dict):
             config["learning_rate"] = schedules.deserialize(config["learning_rate"], custom_objects)
         return cls(**config)
+
+
+def _place(variable: Any) -> tuple[str, Any]:
+    return variable.device, variable.dtype.base_dtype
+
+
+def _told(method: Any, apply_state: Any) -> dict[str, Any]:
+    """The shared tensors as keywords of a method, where it takes them."""
+    return {"apply_state": apply_state} if "apply_state" in inspect.signature(method).parameters else {}
 
 
 def _key(variable: Any) -> Any:

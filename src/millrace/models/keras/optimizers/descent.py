@@ -63,24 +63,30 @@ class SGD(Optimizer):
 
     def _apply_dense(self, grad: Any, var: Any, step: dict[str, Any]) -> Any:
         if not self._momentum:
-            return raw.ResourceApplyGradientDescent(var.handle, step["lr"], grad, use_locking=True)
+            return raw.ResourceApplyGradientDescent(var.handle, step["lr_t"], grad, use_locking=True)
         return raw.ResourceApplyKerasMomentum(
             var.handle,
             self.get_slot(var, "momentum").handle,
-            step["lr"],
+            step["lr_t"],
             grad,
             step["momentum"],
             use_locking=True,
             use_nesterov=self.nesterov,
         )
 
+    def _resource_apply_sparse_duplicate_indices(
+        self, grad: Any, var: Any, indices: Any, **kwargs: Any
+    ) -> Any:
+        if self._momentum:
+            return super()._resource_apply_sparse_duplicate_indices(grad, var, indices, **kwargs)
+        step = self._step(var, kwargs.get("apply_state"))
+        return raw.ResourceScatterAdd(var.handle, indices, -grad * step["lr_t"])
+
     def _apply_sparse(self, grad: Any, var: Any, indices: Any, step: dict[str, Any]) -> Any:
-        if not self._momentum:
-            return raw.ResourceScatterAdd(var.handle, indices, -grad * step["lr"])
         return raw.ResourceSparseApplyKerasMomentum(
             var.handle,
             self.get_slot(var, "momentum").handle,
-            step["lr"],
+            step["lr_t"],
             grad,
             indices,
             step["momentum"],
@@ -140,21 +146,22 @@ class Adagrad(Optimizer):
             self.add_slot(var, "accumulator", first)
 
     def _coefficients(self, dtype: dtypes.DType) -> dict[str, Any]:
-        return {
-            **super()._coefficients(dtype),
-            "epsilon": constant(self.epsilon, dtype),
-        }
+        step = super()._coefficients(dtype)
+        step["epsilon"] = constant(self.epsilon, dtype)
+        step["neg_lr_t"] = -step["lr_t"]  # read by subclasses, and counted by default seeds, as the zero is
+        step["zero"] = constant(0, dtypes.int64)
+        return step
 
     def _apply_dense(self, grad: Any, var: Any, step: dict[str, Any]) -> Any:
         accumulator = self.get_slot(var, "accumulator")
         return raw.ResourceApplyAdagradV2(
-            var.handle, accumulator.handle, step["lr"], step["epsilon"], grad, use_locking=True
+            var.handle, accumulator.handle, step["lr_t"], step["epsilon"], grad, use_locking=True
         )
 
     def _apply_sparse(self, grad: Any, var: Any, indices: Any, step: dict[str, Any]) -> Any:
         accumulator = self.get_slot(var, "accumulator")
         return raw.ResourceSparseApplyAdagradV2(
-            var.handle, accumulator.handle, step["lr"], step["epsilon"], grad, indices, use_locking=True
+            var.handle, accumulator.handle, step["lr_t"], step["epsilon"], grad, indices, use_locking=True
         )
 
     def get_config(self) -> dict[str, Any]:
@@ -218,7 +225,7 @@ class Adadelta(Optimizer):
             var.handle,
             self.get_slot(var, "accum_grad").handle,
             self.get_slot(var, "accum_var").handle,
-            step["lr"],
+            step["lr_t"],
             step["rho"],
             step["epsilon"],
             grad,
@@ -230,7 +237,7 @@ class Adadelta(Optimizer):
             var.handle,
             self.get_slot(var, "accum_grad").handle,
             self.get_slot(var, "accum_var").handle,
-            step["lr"],
+            step["lr_t"],
             step["rho"],
             step["epsilon"],
             grad,
@@ -304,10 +311,11 @@ class RMSprop(Optimizer):
             "epsilon": constant(self.epsilon, dtype),
             "momentum": self._value("momentum", dtype),
             "less": 1.0 - rho,
+            "neg_lr_t": -step["lr_t"],  # read by subclasses, and counted by default seeds
         }
 
     def _numbers(self, step: dict[str, Any]) -> list[Any]:
-        return [step[k] for k in ("lr", "rho", "momentum", "epsilon")]
+        return [step[k] for k in ("lr_t", "rho", "momentum", "epsilon")]
 
     def _with_momentum(self, var: Any) -> tuple[list[Any], str]:
         slots = [self.get_slot(var, name).handle for name in ("rms", "momentum")]
@@ -326,7 +334,7 @@ class RMSprop(Optimizer):
             mg = self.get_slot(var, "mg")
             mean = assigned(mg, step["rho"] * mg + step["less"] * grad)
             size = size - raw.Square(mean)
-        return var.assign(var - step["lr"] * grad / (raw.Sqrt(size) + step["epsilon"])).op
+        return var.assign(var - step["lr_t"] * grad / (raw.Sqrt(size) + step["epsilon"])).op
 
     def _apply_sparse(self, grad: Any, var: Any, indices: Any, step: dict[str, Any]) -> Any:
         if self._momentum:
@@ -340,7 +348,7 @@ class RMSprop(Optimizer):
             mg = self.get_slot(var, "mg")
             mean = raw.GatherV2(moved_rows(mg, step["rho"], grad * step["less"], indices), indices, 0)
             size = size - raw.Square(mean)
-        change = -step["lr"] * grad / (raw.Sqrt(size) + step["epsilon"])
+        change = -step["lr_t"] * grad / (raw.Sqrt(size) + step["epsilon"])
         return raw.ResourceScatterAdd(var.handle, indices, change)
 
     def get_config(self) -> dict[str, Any]:
@@ -396,7 +404,7 @@ class Ftrl(Optimizer):
                 raise ValueError(f"{what} {value} needs to be positive or zero")
         if learning_rate_power > 0.0:
             raise ValueError(f"learning_rate_power {learning_rate_power} needs to be negative or zero")
-        self._set_hyper("learning_rate", kwargs.get("lr", learning_rate))
+        self._set_hyper("learning_rate", learning_rate)
         self._set_hyper("decay", self._initial_decay)
         self._set_hyper("learning_rate_power", learning_rate_power)
         self._set_hyper("l1_regularization_strength", l1_regularization_strength)
@@ -419,7 +427,7 @@ class Ftrl(Optimizer):
 
     def _arguments(self, var: Any, step: dict[str, Any], *gradient: Any) -> tuple[list[Any], list[Any]]:
         slots = [self.get_slot(var, name).handle for name in ("accumulator", "linear")]
-        numbers = [step[k] for k in ("lr", "l1_regularization_strength", "l2_regularization_strength")]
+        numbers = [step[k] for k in ("lr_t", "l1_regularization_strength", "l2_regularization_strength")]
         shrinkage = [step["shrinkage"]] if self._shrinkage > 0.0 else []
         return [var.handle, *slots, *gradient, *numbers, *shrinkage], [step["learning_rate_power"]]
 

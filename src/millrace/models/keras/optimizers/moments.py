@@ -94,9 +94,9 @@ class Adam(_Moments):
         count = cast(self.iterations + 1, dtype)
         beta_1, beta_2 = self._value("beta_1", dtype), self._value("beta_2", dtype)
         beta_1_power, beta_2_power = power(beta_1, count), power(beta_2, count)
-        rate = step["lr"] * (raw.Sqrt(1 - beta_2_power) / (1 - beta_1_power))
+        rate = step["lr_t"] * (raw.Sqrt(1 - beta_2_power) / (1 - beta_1_power))
         return {
-            "lr": step["lr"],
+            "lr_t": step["lr_t"],
             "rate": rate,
             "epsilon": constant(self.epsilon, dtype),
             "beta_1": beta_1,
@@ -109,7 +109,7 @@ class Adam(_Moments):
 
     def _apply_dense(self, grad: Any, var: Any, step: dict[str, Any]) -> Any:
         slots = [self.get_slot(var, name).handle for name in ("m", "v")]
-        numbers = [step[k] for k in ("beta_1_power", "beta_2_power", "lr", "beta_1", "beta_2", "epsilon")]
+        numbers = [step[k] for k in ("beta_1_power", "beta_2_power", "lr_t", "beta_1", "beta_2", "epsilon")]
         if self.amsgrad:
             slots.append(self.get_slot(var, "vhat").handle)
             return raw.ResourceApplyAdamWithAmsgrad(var.handle, *slots, *numbers, grad, use_locking=True)
@@ -162,8 +162,8 @@ class Adamax(_Moments):
         beta_1, beta_2 = self._value("beta_1", dtype), self._value("beta_2", dtype)
         beta_1_power = power(beta_1, count)
         return {
-            "lr": step["lr"],
-            "rate": -step["lr"] / (1 - beta_1_power),
+            "lr_t": step["lr_t"],
+            "rate": -step["lr_t"] / (1 - beta_1_power),
             "epsilon": constant(self.epsilon, dtype),
             "beta_1": beta_1,
             "beta_1_power": beta_1_power,
@@ -173,7 +173,7 @@ class Adamax(_Moments):
         }
 
     def _apply_dense(self, grad: Any, var: Any, step: dict[str, Any]) -> Any:
-        numbers = [step[k] for k in ("beta_1_power", "lr", "beta_1", "beta_2", "epsilon")]
+        numbers = [step[k] for k in ("beta_1_power", "lr_t", "beta_1", "beta_2", "epsilon")]
         slots = [self.get_slot(var, name).handle for name in ("m", "v")]
         return raw.ResourceApplyAdaMax(var.handle, *slots, *numbers, grad, use_locking=True)
 
@@ -234,8 +234,9 @@ class Nadam(_Moments):
             self._weights.append(self._m_cache)
         super()._create_slots(variables)
 
-    def _prepare(self, variables: list[Any]) -> None:
+    def _prepare(self, var_list: list[Any]) -> dict[tuple[str, Any], dict[str, Any]]:
         self._cache_read = raw.Identity(self._m_cache)
+        return super()._prepare(var_list)
 
     def _coefficients(self, dtype: dtypes.DType) -> dict[str, Any]:
         rate = self._value("learning_rate", dtype)
@@ -248,7 +249,8 @@ class Nadam(_Moments):
         if dtype is self._m_cache.dtype.base_dtype:
             schedule = raw.Identity(assigned(self._m_cache, schedule))
         return {
-            "lr": rate,
+            "lr_t": rate,
+            "neg_lr_t": -rate,  # read by subclasses, and counted by default seeds
             "epsilon": constant(self.epsilon, dtype),
             "beta_1": beta_1,
             "beta_2": beta_2,
@@ -268,7 +270,7 @@ class Nadam(_Moments):
         new_v = assigned(v, step["beta_2"] * v + step["less_2"] * raw.Square(grad))
         mean = step["less_now"] * ahead + step["later"] * (new_m / step["less_next"])
         size = raw.Sqrt(new_v / step["v_divisor"]) + step["epsilon"]
-        return var.assign(var - step["lr"] * mean / size).op
+        return var.assign(var - step["lr_t"] * mean / size).op
 
     def _apply_sparse(self, grad: Any, var: Any, indices: Any, step: dict[str, Any]) -> Any:
         m, v = self.get_slot(var, "m"), self.get_slot(var, "v")
@@ -278,4 +280,4 @@ class Nadam(_Moments):
         rows_m, rows_v = raw.GatherV2(new_m, indices, 0), raw.GatherV2(new_v, indices, 0)
         mean = step["less_now"] * ahead + step["later"] * (rows_m / step["less_next"])
         size = raw.Sqrt(rows_v / step["v_divisor"]) + step["epsilon"]
-        return raw.ResourceScatterAdd(var.handle, indices, -step["lr"] * mean / size)
+        return raw.ResourceScatterAdd(var.handle, indices, -step["lr_t"] * mean / size)
