@@ -3,6 +3,7 @@
 
 PRIVATE: dict[str, dict[str, str]] = {
     "compat.v2": {
+        "Variable": "millrace.lib.variables.second_variable:SecondVariable",
         "constant_initializer": "millrace.lib.variables.second_initializers:Constant",
         "ones_initializer": "millrace.lib.variables.second_initializers:Ones",
         "random_normal_initializer": "millrace.lib.variables.second_initializers:RandomNormal",
@@ -91,6 +92,8 @@ PRIVATE: dict[str, dict[str, str]] = {
     "compat.v2.nn": {
         "dilation2d": "millrace.ops.nn.morphology:dilation2d_v2",
         "erosion2d": "millrace.ops.nn.morphology:erosion2d_v2",
+        "fractional_avg_pool": "millrace.ops.nn.pool_fractional:fractional_avg_pool_v2",
+        "fractional_max_pool": "millrace.ops.nn.pool_fractional:fractional_max_pool_v2",
     },
     "compat.v2.sparse": {
         "reduce_max": "millrace.lib.sparse.math:sparse_reduce_max_v2",
@@ -544,6 +547,9 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.debug.wrappers.local_cli_wrapper": {
         "LocalCLIDebugWrapperSession": "millrace.training.debugging.stepper:LocalCLIDebugWrapperSession",
+    },
+    "python.distribute.collective_all_reduce_strategy": {
+        "CollectiveAllReduceStrategy": "millrace.contributed.distribute.experimental:CollectiveAllReduceStrategy",
     },
     "python.distribute.distribute_lib": {
         "StrategyV1": "millrace.cluster.strategy:Strategy",

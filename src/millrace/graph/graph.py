@@ -332,7 +332,9 @@ class Graph(GraphInside):
                     raise TypeError(f"Can not convert a {type(item).__name__} into a Tensor or Operation. "
                                     f"Received: {item!r}")  # fmt: skip
                 item = item.values
-            element = self.as_graph_element(getattr(item, "handle_op", None) or item)
+            # a variable that was just written stands for the write here, not for the value read after it
+            item = getattr(item, "_write_op", None) or getattr(item, "handle_op", None) or item
+            element = self.as_graph_element(item)
             ops[element.op if isinstance(element, Tensor) else element] = None
         self.control.append(ControlScope(list(ops), False))
         try:

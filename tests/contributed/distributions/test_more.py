@@ -191,3 +191,17 @@ def test_samples_know_their_way_back():
     sample = normal.sample([2], seed=3)
     assert normal.bijector.inverse(sample) is normal.bijector.inverse(sample)
     assert normal.bijector.inverse(sample).op.type == "Reshape"
+
+
+def test_a_mode_at_an_end_is_refused_where_there_may_be_no_nan():
+    for made in (tf.contrib.distributions.Kumaraswamy, tf.distributions.Beta):
+        distribution = made([0.5, 3.0], [2.0, 1.5], allow_nan_stats=False)
+        with pytest.raises(tf.errors.InvalidArgumentError, match="Mode undefined for concentration1 <= 1"):
+            distribution.mode()
+
+
+def test_chi2_has_the_operations_of_1_15():
+    with tf.Graph().as_default() as graph:
+        tf.contrib.distributions.Chi2([1.0, 4.0])
+        names = [op.name for op in graph.get_operations()][1:]
+        assert names == [f"Chi2/{n}" for n in ("df", "mul/x", "mul", "Const", "concentration", "rate")]

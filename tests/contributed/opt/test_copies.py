@@ -54,7 +54,7 @@ def test_shampoo_waits_between_updates():
     optimizer = opt.ShampooOptimizer(count, svd_interval=2, precond_update_interval=3)
     step = optimizer.minimize(loss, count)
     assert _names("variables")[3:8] == [f"m/w/Shampoo{k}" for k in ("", "_1", "_2", "_3", "_4")]
-    root, total = (optimizer.get_slot(tf.trainable_variables()[0], name) for name in ("mat_h_0", "mat_g_0"))
+    root, total = (optimizer.get_slot(tf.trainable_variables()[0], name) for name in ("H_0", "Gbar_0"))
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
         found = [(session.run(step), session.run(loss))[1] for _ in range(2)]

@@ -172,3 +172,9 @@ def test_scipy_minimizes():
         )
         constrained.minimize(sess)
         np.testing.assert_allclose(sess.run(v), [3, 1], rtol=1e-4)
+
+
+def test_clipped_updates_bear_their_name():
+    v = tf.Variable([3.0, 4.0])
+    optimizer = opt.VariableClippingOptimizer(tf.train.GradientDescentOptimizer(0.1), {v: [0]}, 1.0)
+    assert optimizer.apply_gradients([(tf.ones([2]), v)], name="go").name == "go"

@@ -143,3 +143,12 @@ def test_refusals():
             cell, _WORDS, [1, 2], 0, cell.zero_state(4, tf.float32), 2, coverage_penalty_weight=1.0
         )
         decoder.initialize()
+
+
+def test_the_comparison_of_the_most_iterations_bears_the_name_of_1_15():
+    with tf.Graph().as_default() as graph:
+        helper = tf.contrib.seq2seq.TrainingHelper(tf.ones([2, 3, 4]), [3, 2])
+        cell = tf.nn.rnn_cell.GRUCell(4)
+        decoder = tf.contrib.seq2seq.BasicDecoder(cell, helper, cell.zero_state(2, tf.float32))
+        tf.contrib.seq2seq.dynamic_decode(decoder, maximum_iterations=2)
+        assert graph.get_operation_by_name("decoder/LessEqual").type == "LessEqual"

@@ -91,6 +91,16 @@ def test_hyperparameters_travel():
 # --- loops --------------------------------------------------------------------------------------------------
 
 
+def test_hyperparameters_in_their_order():
+    values = training.HParams(b=1, a="x")
+    assert str(values) == "b=1,a=x" and repr(values) == "HParams([('a', 'x'), ('b', 1)])"
+    assert values.set_from_map({"b": 2}) is values and values.b == 2
+    with pytest.raises(ValueError, match="not both. Received: c"):
+        training.HParams(values.to_proto(), c=1)
+    with pytest.raises(AssertionError, match="Received: 5"):
+        training.HParams(5)
+
+
 def test_training_and_evaluating(tmp_path):
     step, v, loss = model()
     train_op = training.create_train_op(loss, tf.train.GradientDescentOptimizer(0.1))
@@ -136,6 +146,28 @@ def test_slim_trains_and_evaluates(tmp_path):
             final_op=[mean, step],
         )
         assert found[1] == 3
+        with pytest.raises(ValueError, match="logdir"):
+            slim.learning.train_step(None, None, None, {"should_trace": True})
+
+
+def test_slim_writes_traces(tmp_path):
+    slim = tf.contrib.slim
+    step = tf.train.get_or_create_global_step()
+    train_op = tf.cast(tf.assign_add(step, 1), tf.float32)
+    given = []
+
+    def one(sess, train_op, step, kwargs):
+        given.append(sorted(kwargs))
+        return slim.learning.train_step(sess, train_op, step, kwargs)
+
+    slim.learning.train(train_op, str(tmp_path), one, number_of_steps=3, trace_every_n_steps=2)
+    assert given[0] == ["logdir", "should_log", "should_stop", "should_trace", "summary_writer"]
+    assert sorted(p.name for p in tmp_path.glob("tf_trace*")) == ["tf_trace-1.json", "tf_trace-3.json"]
+    events = [e for f in tmp_path.glob("*tfevents*") for e in tf.train.summary_iterator(str(f))]
+    assert [e.tagged_run_metadata.tag for e in events if e.WhichOneof("what") == "tagged_run_metadata"] == [
+        "run_metadata-1",
+        "run_metadata-3",
+    ]
 
 
 def test_replicas_that_train_together():

@@ -101,3 +101,17 @@ def test_summaries_of_collections():
         assert session.run(tf.summary.merge_all()) and net.shape.as_list() == [2, 4]
         analyzed = tf.contrib.slim.model_analyzer.analyze_vars(tf.trainable_variables())
         assert analyzed == (16, 64)
+
+
+def test_create_train_op_trains_what_is_trainable(caplog):
+    with tf.Graph().as_default():
+        v = tf.Variable([1.0, 2.0])
+        fixed = tf.Variable(1.0, trainable=False)
+        loss, optimizer = tf.reduce_sum(v) * fixed, tf.train.GradientDescentOptimizer(0.1)
+        for wrong in ([], [fixed]):
+            with pytest.raises(AssertionError, match="must be trainable"):
+                tf.contrib.training.create_train_op(loss, optimizer, variables_to_train=wrong)
+        tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, tf.no_op())
+        with caplog.at_level("WARNING", "tensorflow"):
+            tf.contrib.slim.learning.create_train_op(loss, optimizer, update_ops=[])
+        assert "does not contain all the update_ops" in caplog.text

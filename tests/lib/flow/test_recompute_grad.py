@@ -16,6 +16,20 @@ def test_values_and_gradients_are_those_of_the_function():
     assert len(again) == 2 and again[1].startswith("gradients/IdentityN_grad/")
 
 
+def test_seeds_count_what_tensorflow_adds_for_variables():
+    with tf.Graph().as_default(), tf.variable_scope("s", use_resource=True):
+        tf.set_random_seed(3)
+
+        @tf.custom_gradient
+        def scaled(x):
+            v = tf.get_variable("v", [], initializer=tf.ones_initializer())
+            return x * v, lambda dy, variables=None: (dy, [dy for _ in variables])
+
+        before = tf.get_default_graph().last_id
+        scaled(tf.constant(2.0))
+        assert tf.get_default_graph().last_id - before == 12
+
+
 def test_variables_with_handles():
     with tf.Graph().as_default(), tf.Session() as session:
         v = tf.get_variable("v", [], initializer=tf.constant_initializer(3.0), use_resource=True)

@@ -192,3 +192,13 @@ def test_states_leave_the_loop_under_the_names_of_1_15():
     with tf.Graph().as_default():
         _, state = tf.nn.dynamic_rnn(tf.nn.rnn_cell.GRUCell(2), tf.ones([1, 3, 2]), dtype=tf.float32)
         assert state.name == "rnn/while/Exit_3:0"  # after the counter's, the time's and the outputs'
+
+
+def test_a_joined_state_is_sliced_as_in_1_15():
+    """Of which the default seeds of what follows are counted."""
+    with tf.Graph().as_default() as graph:
+        cell = tf.nn.rnn_cell.LSTMCell(4, num_proj=3, state_is_tuple=False)
+        cell(tf.ones([2, 5]), tf.ones([2, 7]))
+        assert [op.name for op in graph.get_operations() if op.type in ("Slice", "Split")] == [
+            f"lstm_cell/{name}" for name in ("Slice", "Slice_1", "split")
+        ]

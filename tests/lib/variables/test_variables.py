@@ -239,3 +239,16 @@ def test_a_template_made_at_once_has_its_name_scope_at_the_first_call() -> None:
     assert [v.name for v in template.trainable_variables] == ["foo/v:0"]
     assert [v.name for v in template.non_trainable_variables] == ["foo/w:0"]
     assert template.var_scope.name == "foo" and other.var_scope.name == "foo_1"
+
+
+def test_who_waits_for_a_variable_just_written_waits_for_the_write():
+    with tf.Graph().as_default():
+        v = tf.get_variable("v", initializer=1.0, use_resource=True)
+        both = tf.group(v.assign_add(2.0, name="add"), v)
+        assert [op.name for op in both.control_inputs] == ["add", "v"]
+        with tf.control_dependencies([v.assign(5.0, name="set")]):
+            after = v.read_value()
+        with tf.Session() as sess:
+            sess.run(v.initializer)
+            sess.run(both)
+            assert sess.run(v) == 3.0 and sess.run(after) == 5.0

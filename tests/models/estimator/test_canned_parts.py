@@ -68,3 +68,14 @@ def test_a_head_with_another_loss():
     with pytest.raises(ValueError, match="must contain argument: labels"):
         heads._validate_loss_fn_args(lambda logits: logits)
     assert heads._binary_logistic_or_multi_class_head(3, None, None, "weighted_sum").logits_dimension == 3
+
+
+def test_logits_lie_in_the_scope_of_their_weights():
+    with tf.Graph().as_default(), tf.variable_scope("linear"):
+        column = tf.feature_column.numeric_column("x", 2)
+        logits = tf.estimator.experimental.linear_logit_fn_builder(1, [column])({"x": tf.ones([3, 2])})
+        assert logits.op.name == "linear/linear_model/linear_model/linear_model/weighted_sum"
+        assert [v.op.name for v in tf.global_variables()] == [
+            "linear/linear_model/x/weights",
+            "linear/linear_model/bias_weights",
+        ]

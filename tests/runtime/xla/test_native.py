@@ -261,6 +261,21 @@ def test_an_image_of_nan_stays_alone(native: Any) -> None:
     np.testing.assert_array_equal(native.conv(x, w, *where), wanted)
 
 
+@pytest.mark.parametrize("images", [4, 24, 27])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_padding_times_what_is_not_finite_is_nan(native: Any, images: int, bad: float) -> None:
+    x, w, where = normal(images, 9, 8, 16), normal(3, 3, 16, 32), ((1, 1), ((1, 1), (1, 1)), (1, 1))
+    w[0, 0, 5, 7] = bad
+    result = np.asarray(native.conv(x, w, *where))
+    assert np.isnan(result[:, 0, :, 7]).all() and np.isnan(result[:, :, 0, 7]).all()
+    assert not np.isfinite(result[..., 7]).any() and np.isfinite(result[..., :7]).all()
+    dy = normal(images, 9, 8, 32)
+    dy[1, 0, 0, 7] = bad
+    dw = np.asarray(native.conv_filter_grad(x, w.shape, dy, *where))
+    assert np.isnan(dw[0, :, :, 7]).all() and np.isnan(dw[:, 0, :, 7]).all()
+    assert not np.isfinite(dw[..., 7]).any() and np.isfinite(dw[..., :7]).all()
+
+
 def test_a_relu_of_nan_is_nan(native: Any) -> None:
     a = normal(100, 100)
     a[0, 0] = np.nan

@@ -335,8 +335,13 @@ def test_session_managers(tmp_path):
         manager.recover_session("", saver, str(tmp_path), path)
     with pytest.raises(tf.errors.DeadlineExceededError, match="not ready"):
         manager.wait_for_session("", max_wait_secs=0.02)
+    patient = tf.train.SessionManager(ready_op=ready, recovery_wait_secs=60)
+    with pytest.raises(tf.errors.DeadlineExceededError, match="after waiting 30 secs"):
+        patient.wait_for_session("", max_wait_secs=30)  # at once: the next look would come too late
     with pytest.raises(ValueError, match="local_init_op"):
         tf.train.SessionManager(ready_for_local_init_op=ready)
+    with pytest.raises(TypeError, match="create_session"):
+        type("Unfinished", (tf.train.SessionCreator,), {})()
 
 
 def test_profiler_hook_needs_steps_or_seconds():

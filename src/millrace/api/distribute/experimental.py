@@ -6,6 +6,6 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
-        "millrace.contributed.distribute.experimental": "CentralStorageStrategy CollectiveCommunication MultiWorkerMirroredStrategy ParameterServerStrategy TPUStrategy",
+        "millrace.contributed.distribute.experimental": "CentralStorageStrategy CollectiveCommunication MultiWorkerMirroredStrategy=CollectiveAllReduceStrategy ParameterServerStrategy TPUStrategy",
     },
 )

@@ -34,8 +34,11 @@ class CentralStorageStrategy(OfOneReplica):
         super().__init__(None)
 
 
-@public("distribute.experimental.MultiWorkerMirroredStrategy")
-class MultiWorkerMirroredStrategy(OfOneReplica):
+@public(
+    "distribute.experimental.MultiWorkerMirroredStrategy",
+    "python.distribute.collective_all_reduce_strategy.CollectiveAllReduceStrategy",
+)
+class CollectiveAllReduceStrategy(OfOneReplica):
     """One replica in one process, whose gradients are the sum already.
 
     Args:

@@ -13,6 +13,7 @@ from millrace.contributed.distributions.bijectors import elementwise
 from millrace.contributed.distributions.transformed import TransformedDistribution
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
+from millrace.lib.distributions.positive import mode_within
 from millrace.lib.distributions.real import Uniform
 from millrace.ops.array.fill import fill, ones_like, zeros_like
 from millrace.ops.array.shape import shape
@@ -80,5 +81,7 @@ class Kumaraswamy(TransformedDistribution):
     def _mode(self) -> Tensor:
         a, b = self._a, self._b
         mode = raw.Pow((a - 1) / (a * b - 1), 1 / a)
+        if not self.allow_nan_stats:
+            return mode_within(mode, a, b)
         inside = raw.LogicalAnd(raw.Greater(a, 1), raw.Greater(b, 1))
         return where(inside, mode, fill(shape(mode), convert_to_tensor(np.nan, mode.dtype)))

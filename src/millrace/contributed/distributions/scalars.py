@@ -23,6 +23,7 @@ from millrace.lib.distributions.divergence import RegisterKL
 from millrace.lib.distributions.positive import Gamma
 from millrace.lib.distributions.real import Normal
 from millrace.lib.math.checks import assert_positive, assert_same_float_dtype
+from millrace.ops.array.constant import constant
 from millrace.ops.array.fill import fill, ones_like
 from millrace.ops.array.shape import broadcast_dynamic_shape, broadcast_static_shape
 from millrace.ops.math.elementwise import exp, floor, log, log1p, sigmoid, square
@@ -336,8 +337,9 @@ class Chi2(Gamma):
         with name_scope(name, values=[df]) as scope:
             with control_dependencies([assert_positive(df)] if validate_args else []):
                 self._df = raw.Identity(df, name="df")
-            half = convert_to_tensor(0.5, self._df.dtype.base_dtype)
-            super().__init__(half * self._df, half, validate_args, allow_nan_stats, scope)
+            concentration = 0.5 * self._df
+            rate = constant(0.5, self._df.dtype.base_dtype)
+            super().__init__(concentration, rate, validate_args, allow_nan_stats, scope)
         self._parameters = {k: v for k, v in parameters.items() if k != "__class__"}
 
     @property

@@ -82,11 +82,11 @@ class ShampooOptimizer(Optimizer):
             self._zeros_slot(var, "gbar", self._name)
             for i, size in enumerate(var.get_shape().as_list()):
                 if size > self._max_matrix_size:
-                    self._get_or_make_slot(var, zeros([size], dtype), f"mat_g_{i}", self._name)
+                    self._get_or_make_slot(var, zeros([size], dtype), f"Gbar_{i}", self._name)
                     continue
                 if self._svd_interval > 1:
-                    self._get_or_make_slot(var, eye(size, dtype=dtype), f"mat_h_{i}", self._name)
-                self._get_or_make_slot(var, zeros([size, size], dtype), f"mat_g_{i}", self._name)
+                    self._get_or_make_slot(var, eye(size, dtype=dtype), f"H_{i}", self._name)
+                self._get_or_make_slot(var, zeros([size, size], dtype), f"Gbar_{i}", self._name)
 
     def _at_step(self, value: Any, dtype: Any) -> Any:
         """A setting as a tensor; a function is called with the global step."""
@@ -119,7 +119,7 @@ class ShampooOptimizer(Optimizer):
         moved = self._averaged(grad, var)
         sizes = var.get_shape().as_list()
         for i, size in enumerate(sizes):
-            slot = self.get_slot(var, f"mat_g_{i}")
+            slot = self.get_slot(var, f"Gbar_{i}")
             kept = self._every(
                 self._update_interval,
                 lambda i=i: self._sum(grad, var, i),
@@ -150,7 +150,7 @@ class ShampooOptimizer(Optimizer):
             new = reduce_sum(grad * grad, others) / dims[i]
         else:
             new = tensordot(grad, grad, [others, others])
-        slot = self.get_slot(var, f"mat_g_{i}")
+        slot = self.get_slot(var, f"Gbar_{i}")
         decay, weight = (
             self._at_step(self._mat_decay, grad.dtype),
             self._at_step(self._mat_weight, grad.dtype),
@@ -162,7 +162,7 @@ class ShampooOptimizer(Optimizer):
         compute = _by_iteration if self._iterative else _by_svd
         if self._svd_interval == 1:
             return compute(kept / size, power, self._epsilon)
-        slot = self.get_slot(var, f"mat_h_{i}")
+        slot = self.get_slot(var, f"H_{i}")
         return self._every(
             self._svd_interval,
             lambda: slot.assign(compute(kept / size, power, self._epsilon)),

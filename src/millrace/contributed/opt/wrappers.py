@@ -140,7 +140,7 @@ class VariableClippingOptimizer(_Around):
     def apply_gradients(self, grads_and_vars: Any, global_step: Any = None, name: str | None = None) -> Any:
         """As every optimizer's; then variables are clipped."""
         pairs = list(grads_and_vars)
-        with name_scope(self._name) as scope:
+        with name_scope(name, self._name) as scope:
             update = self._opt.apply_gradients(pairs, global_step=global_step)
             clips = []
             with control_dependencies([update]):

@@ -22,7 +22,7 @@ from millrace.ops.array.fill import fill, range_, zeros_like
 from millrace.ops.array.reshape import transpose
 from millrace.ops.array.shape import rank as rank_of
 from millrace.ops.array.shape import shape as shape_of
-from millrace.ops.math.comparison import greater_equal, logical_not, logical_or
+from millrace.ops.math.comparison import less_equal, logical_not, logical_or
 from millrace.ops.math.select import where
 
 
@@ -143,7 +143,7 @@ class _Decoding:
             decoder.output_dtype,
         )
         if limit is not None:
-            finished = logical_or(finished, greater_equal(0, limit))
+            finished = logical_or(finished, less_equal(limit, 0))
         self.finished = finished
 
     def run(self, parallel: int, swap: bool) -> Any:

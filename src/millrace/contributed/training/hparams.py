@@ -128,13 +128,20 @@ class HParams:
       **kwargs: name -> value: a number, string, bool, or a list of one of them.
 
     Raises:
-      ValueError: a name is reserved, or a list is empty.
+      ValueError: a name is reserved, a list is empty, or there are a message and values.
+      AssertionError: `hparam_def` is not an `HParamDef`.
     """
 
     def __init__(self, hparam_def: Any = None, model_structure: Any = None, **kwargs: Any) -> None:
         self._hparam_types: dict[str, tuple[Any, bool]] = {}
         self._model_structure = model_structure
         if hparam_def is not None:
+            if kwargs:
+                raise ValueError(
+                    f"HParams: give hparam_def or values, not both. Received: {', '.join(sorted(kwargs))}"
+                )
+            if not isinstance(hparam_def, protos.HParamDef):
+                raise AssertionError(f"HParams: hparam_def must be an HParamDef. Received: {hparam_def!r}")
             self._read(hparam_def)
             return
         for name, value in kwargs.items():
@@ -210,6 +217,10 @@ class HParams:
             self.set_hparam(name, value)
         return self
 
+    def set_from_map(self, values_map: dict[str, Any]) -> HParams:
+        """The older name of `override_from_dict`."""
+        return self.override_from_dict(values_map)
+
     def set_model_structure(self, model_structure: Any) -> None:
         """Sets what describes the model."""
         self._model_structure = model_structure
@@ -256,7 +267,7 @@ class HParams:
         return key in self._hparam_types
 
     def __str__(self) -> str:
-        return ",".join(f"{name}={value}" for name, value in sorted(self.values().items()))
+        return ",".join(f"{name}={value}" for name, value in self.values().items())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({sorted(self.values().items())})"

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from millrace.building.scopes import name_scope
 from millrace.contributed.training.loops import SummaryAtEndHook
-from millrace.core import errors
+from millrace.core import errors, protos
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.lib.flow.control_flow import group
 from millrace.lib.lookup.tables import tables_initializer
 from millrace.lib.platform import log
+from millrace.lib.platform.file_contents import write_string_to_file
 from millrace.lib.summary.operations import merge_all
 from millrace.lib.variables import sets
+from millrace.ops.array.constant import constant
 from millrace.ops.math import comparison
 from millrace.saver.checkpoint.state import checkpoints_iterator
 from millrace.saver.saver import Saver
@@ -33,24 +36,53 @@ _USE_DEFAULT = 0
 def train_step(
     sess: Any, train_op: Any, global_step: Any, train_step_kwargs: dict[str, Any]
 ) -> tuple[Any, bool]:
-    """One step: runs `train_op` and logs the loss.
+    """One step: runs `train_op`, writes a trace where one is due, and logs the loss.
 
     Args:
       sess: the session.
       train_op: gives the loss.
       global_step: the step's tensor.
-      train_step_kwargs: `should_log` and `should_stop`, tensors of bools; `logdir`.
+      train_step_kwargs: `should_log`, `should_stop` and `should_trace`, tensors of bools; `logdir`, where
+        traces go; `summary_writer`, which notes their metadata.
 
     Returns:
       The loss, and whether to stop.
+
+    Raises:
+      ValueError: a trace is due and there is no `logdir`.
     """
     start = time.time()
-    loss, step = sess.run([train_op, global_step])
+    options = metadata = None
+    if "should_trace" in train_step_kwargs:
+        if "logdir" not in train_step_kwargs:
+            raise ValueError(
+                "train_step: logdir must be there where should_trace is. "
+                f"Received: {', '.join(sorted(train_step_kwargs))}"
+            )
+        if sess.run(train_step_kwargs["should_trace"]):
+            options, metadata = (
+                protos.RunOptions(trace_level=protos.RunOptions.FULL_TRACE),
+                protos.RunMetadata(),
+            )
+    loss, step = sess.run([train_op, global_step], options=options, run_metadata=metadata)
     elapsed = time.time() - start
+    if metadata is not None:
+        _write_trace(metadata, step, train_step_kwargs)
     if "should_log" in train_step_kwargs and sess.run(train_step_kwargs["should_log"]):
         log.info("global step %d: loss = %.4f (%.3f sec/step)", step, loss, elapsed)
     stop = bool(sess.run(train_step_kwargs["should_stop"])) if "should_stop" in train_step_kwargs else False
     return loss, stop
+
+
+def _write_trace(metadata: Any, step: Any, train_step_kwargs: dict[str, Any]) -> None:
+    """Writes what a step did as `tf_trace-STEP.json`, and its metadata among the summaries."""
+    from millrace.runtime.trace import Timeline
+
+    path = os.path.join(train_step_kwargs["logdir"], f"tf_trace-{step}.json")
+    log.info("Writing trace to %s", path)
+    write_string_to_file(path, Timeline(metadata.step_stats).generate_chrome_trace_format())
+    if "summary_writer" in train_step_kwargs:
+        train_step_kwargs["summary_writer"].add_run_metadata(metadata, f"run_metadata-{step}")
 
 
 @public("contrib.slim.learning.train")
@@ -96,7 +128,7 @@ def train(
       save_interval_secs: seconds from one checkpoint to the next.
       sync_optimizer: a `SyncReplicasOptimizer`, or a list of them.
       session_wrapper: from the session to what the steps run.
-      trace_every_n_steps: accepted; write traces with a `ProfilerHook`.
+      trace_every_n_steps: steps from one trace, `tf_trace-STEP.json` in `logdir`, to the next.
       ignore_live_threads: threads that run on at the end are not error.
       master, is_chief, global_step, init_op, init_feed_dict, local_init_op, init_fn, ready_op, summary_op,
         save_summaries_secs, summary_writer, saver, session_config: the supervisor's.
@@ -135,7 +167,11 @@ def train(
             summary_op = merge_all()
         tokens = [o.get_init_tokens_op() for o in optimizers] if is_chief else []
         if train_step_kwargs is _USE_DEFAULT:
-            train_step_kwargs = _when(step, number_of_steps, log_every_n_steps, logdir)
+            train_step_kwargs = _when(step, number_of_steps, log_every_n_steps)
+            if is_chief and trace_every_n_steps is not None:
+                with name_scope("train_step/"):
+                    train_step_kwargs["should_trace"] = comparison.equal(step % trace_every_n_steps, 0)
+                train_step_kwargs["logdir"] = logdir
     supervisor = Supervisor(
         graph=graph,
         is_chief=is_chief,
@@ -152,6 +188,8 @@ def train(
         save_model_secs=save_interval_secs,
         init_fn=init_fn,
     )
+    if summary_writer is not None:
+        train_step_kwargs["summary_writer"] = supervisor.summary_writer
     loss = None
     with supervisor.managed_session(master, start_standard_services=False, config=session_config) as plain:
         sess = plain if session_wrapper is None else session_wrapper(plain)
@@ -181,12 +219,10 @@ def train(
     return loss
 
 
-def _when(step: Any, last: int | None, log_every: int, logdir: Any) -> dict[str, Any]:
+def _when(step: Any, last: int | None, log_every: int) -> dict[str, Any]:
     """When `train_step` logs and stops."""
     with name_scope("train_step"):
-        kwargs: dict[str, Any] = {"logdir": logdir}
-        if last:
-            kwargs["should_stop"] = comparison.greater_equal(step, last)
+        kwargs = {"should_stop": comparison.greater_equal(step, last) if last else constant(False)}
         if log_every > 0:
             kwargs["should_log"] = comparison.equal(step % log_every, 0)
         return kwargs

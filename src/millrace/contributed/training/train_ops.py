@@ -17,6 +17,7 @@ from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import with_dependencies
 from millrace.lib.linalg.norms import clip_by_global_norm, clip_by_norm, global_norm
 from millrace.lib.math.checks import assert_scalar
+from millrace.lib.platform import log
 from millrace.lib.summary.operations import histogram, scalar
 from millrace.lib.variables.initializers import Constant
 from millrace.lib.variables.scope import get_variable, variable_scope
@@ -118,6 +119,8 @@ def add_gradients_summaries(grads_and_vars: Any) -> list[Tensor]:
             values = _values(gradient)
             found.append(histogram(f"{variable.op.name}_gradient", values))
             found.append(scalar(f"{variable.op.name}_gradient_norm", global_norm([values])))
+        else:
+            log.info("Var %s has no gradient", variable.op.name)
     return found
 
 
@@ -195,20 +198,31 @@ def create_train_op_of(
       transform_grads_fn: from a list of gradients and variables to the one that is applied.
       total_loss, optimizer, global_step, update_ops, variables_to_train, summarize_gradients, gate_gradients,
         aggregation_method, colocate_gradients_with_ops, check_numerics: as for slim's `create_train_op`.
+
+    Raises:
+      AssertionError: there is nothing to train, or what is given is not trainable.
     """
     graph = get_default_graph()
     if global_step is _OWN_STEP:
         global_step = get_or_create_global_step()
     total_loss = convert.to_tensor(total_loss)
-    updates = list(
-        dict.fromkeys(graph.get_collection(GraphKeys.UPDATE_OPS) if update_ops is None else update_ops)
-    )
+    collected = graph.get_collection(GraphKeys.UPDATE_OPS)
+    updates = list(dict.fromkeys(collected if update_ops is None else update_ops))
+    if not set(collected) <= set(updates):
+        log.warning(
+            "update_ops in create_train_op does not contain all the update_ops in GraphKeys.UPDATE_OPS"
+        )
     if updates:
         with control_dependencies(updates):
             barrier = raw.NoOp(name="update_barrier")
         total_loss = with_dependencies([barrier], total_loss)
     if variables_to_train is None:
         variables_to_train = graph.get_collection(GraphKeys.TRAINABLE_VARIABLES)
+    trainable = graph.get_collection(GraphKeys.TRAINABLE_VARIABLES)
+    if not variables_to_train or any(v not in trainable for v in variables_to_train):
+        raise AssertionError(
+            f"create_train_op: variables_to_train must be trainable ones. Received: {variables_to_train}"
+        )
     pairs = optimizer.compute_gradients(
         total_loss, variables_to_train, gate_gradients, aggregation_method, colocate_gradients_with_ops
     )

@@ -313,11 +313,16 @@ class Beta(_Scalar):
                 raw.Greater(self._concentration1, 1.0), raw.Greater(self._concentration0, 1.0)
             )
             return raw.SelectV2(inside, mode, _nan(self.batch_shape_tensor(), self.dtype))
-        checks = [
-            assert_less(ones([], self.dtype), c, message=f"Mode undefined for concentration{i} <= 1.")
-            for i, c in ((1, self._concentration1), (0, self._concentration0))
-        ]
-        return with_dependencies(checks, mode)
+        return mode_within(mode, self._concentration1, self._concentration0)
+
+
+def mode_within(mode: Tensor, concentration1: Tensor, concentration0: Tensor) -> Tensor:
+    """`mode`, once both concentrations were seen to be above 1: else it is at an end."""
+    checks = [
+        assert_less(ones([], mode.dtype), c, message=f"Mode undefined for concentration{i} <= 1.")
+        for i, c in ((1, concentration1), (0, concentration0))
+    ]
+    return with_dependencies(checks, mode)
 
 
 @RegisterKL(Beta, Beta)

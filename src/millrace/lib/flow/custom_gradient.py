@@ -68,7 +68,9 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
                 )
             return found
 
-        return nest.pack_sequence_as(result, tied(graph, outputs, sources, backward))
+        found = tied(graph, outputs, sources, backward)
+        graph.count(len(used))  # TensorFlow reads variables once more, for nobody
+        return nest.pack_sequence_as(result, found)
 
     return decorated
 

@@ -37,7 +37,11 @@ def bincount(
     Raises:
       InvalidArgumentError: when run, if an integer is negative.
     """
-    with name_scope(None, "bincount", [arr, weights]):
+    return _counted(None, arr, weights, minlength, maxlength, dtype)
+
+
+def _counted(name: str | None, arr: Any, weights: Any, minlength: Any, maxlength: Any, dtype: Any) -> Tensor:
+    with name_scope(name, "bincount", [arr, weights]):
         arr = convert_to_tensor(arr, dtypes.int32, "arr")
         # one more than the largest; of nothing, 0
         some = raw.Greater(reduce_prod(shape(arr)), 0)
@@ -146,5 +150,4 @@ def bincount_v2(
     name: str | None = None,
 ) -> Tensor:
     """`tf.math.bincount`, in a scope `name`; default "bincount"."""
-    with name_scope(name or "bincount"):
-        return bincount(arr, weights, minlength, maxlength, dtype)
+    return _counted(name, arr, weights, minlength, maxlength, dtype)

@@ -20,6 +20,7 @@ from millrace.lib.variables.initializers import Constant, Zeros
 from millrace.lib.variables.scope import get_variable_scope, variable_scope
 from millrace.ops.array.concat import concat, split
 from millrace.ops.array.constant import zeros
+from millrace.ops.array.slicing import slice_
 
 _LSTMStateTuple = collections.namedtuple("LSTMStateTuple", ("c", "h"))
 
@@ -466,7 +467,11 @@ class LSTMCell(UnitsCell):
 
     def call(self, inputs: Any, state: Any) -> Any:
         """One step."""
-        c, h = state if self._state_is_tuple else split(state, [self._num_units, self._size], 1)
+        if self._state_is_tuple:
+            c, h = state
+        else:
+            c = slice_(state, [0, 0], [-1, self._num_units])
+            h = slice_(state, [0, self._num_units], [-1, self._size])
         gates = raw.BiasAdd(raw.MatMul(concat([inputs, h], 1), self._kernel), self._bias)
         i, j, f, o = split(gates, 4, 1)
         f = f + self._forget_bias
@@ -534,7 +539,7 @@ class MultiRNNCell(RNNCell):
         ):
             if self._state_is_tuple:
                 return tuple(cell.zero_state(batch_size, dtype) for cell in self._cells)
-            return zero_state_of(self.state_size, batch_size, dtype)
+            return super().zero_state(batch_size, dtype)
 
     @property
     def trainable_weights(self) -> list[Any]:

@@ -29,6 +29,7 @@ from millrace.models.estimator.regression import RegressionHeadBase
 from millrace.models.feature_columns.base import FeatureCache
 from millrace.ops.array.constant import ones
 from millrace.ops.array.shape import shape as shape_of
+from millrace.ops.math.arithmetic import multiply
 from millrace.ops.nn.activation import relu
 from millrace.training.global_step import get_global_step
 
@@ -208,7 +209,7 @@ def _baseline_logits(features: Any, width: int) -> Any:
     sizes = [shape_of(first._raw(name))[0] for name in sorted(features)]
     with variable_scope("baseline", values=list(features.values())):
         bias = get_variable("bias", initializer=Zeros(), shape=[width], dtype=float32)
-        return ones([sizes[0], 1]) * bias
+        return multiply(ones([sizes[0], 1]), bias)
 
 
 def baseline_model_fn(head: Any, optimizer: Any) -> Callable[..., Any]:

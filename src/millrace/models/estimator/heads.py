@@ -11,6 +11,7 @@ from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.core.dtypes import float32
 from millrace.core.public import public
+from millrace.core.shapes import TensorShape
 from millrace.graph.defaults import get_default_graph
 from millrace.lib.flow.control_flow import group
 from millrace.lib.losses.weighted import compute_weighted_loss
@@ -118,11 +119,12 @@ def weights_of(features: Any, column: Any, logits: Any, per_logit: bool = False)
         )
     with name_scope(None, "weights"):
         weights = cast(FeatureCache(features).get(column), float32)
-        rank, of_logits = weights.get_shape().ndims, logits.get_shape().ndims
-        if rank is not None and of_logits is not None and rank == of_logits - 1:
+        of_logits = TensorShape(None) if logits is None else logits.get_shape()
+        rank = weights.get_shape().ndims
+        if rank is not None and of_logits.ndims is not None and rank == of_logits.ndims - 1:
             weights = expand_dims(weights, -1)
         width = weights.get_shape()[-1].value
-        if width not in (None, 1) and not (per_logit and width == logits.get_shape()[-1].value):
+        if width not in (None, 1) and not (per_logit and width == of_logits[-1].value):
             raise ValueError(f"weights shape must be [D0, D1, ... DN, 1]. Received: {weights.get_shape()}")
         return weights
 

@@ -104,7 +104,7 @@ def _sum_of(features: Any, columns: Any, weights: Any, bias: Any, combiner: str,
     maker = Recorder(None, True)
     with (
         variable_scope(scope, reuse=AUTO_REUSE, auxiliary_name_scope=False),
-        name_scope("linear_model"),
+        name_scope(scope.original_name_scope),
         name_scope("linear_model"),
         name_scope("linear_model"),
     ):

@@ -251,7 +251,7 @@ def max_pool2d(
         return _max_pool(input, ksize, strides, padding, data_format, scope)
 
 
-@public("nn.avg_pool", "nn.avg_pool2d")
+@public("nn.avg_pool")
 def avg_pool(
     value: Any,
     ksize: Any,
@@ -279,13 +279,28 @@ def avg_pool(
       ValueError: the window does not fit, or a list has another length.
     """
     value = window_args.one_of_two("value", value, "input", input)
-    data_format = data_format or "NHWC"
     with name_scope(name, "AvgPool", [value]) as scope:
-        return raw.AvgPool(
-            value,
-            ksize=window_args.per_axis(ksize, 2, data_format, "ksize"),
-            strides=window_args.per_axis(strides, 2, data_format, "strides"),
-            padding=padding,
-            data_format=data_format,
-            name=scope,
-        )
+        return _mean_of_windows(value, ksize, strides, padding, data_format, scope)
+
+
+@public("nn.avg_pool2d")
+def avg_pool2d(
+    input: Any, ksize: Any, strides: Any, padding: str, data_format: str = "NHWC", name: str | None = None
+) -> Tensor:
+    """As `tf.nn.avg_pool`; the default of `name` is "AvgPool2D"."""
+    with name_scope(name, "AvgPool2D", [input]) as scope:
+        return _mean_of_windows(input, ksize, strides, padding, data_format, scope)
+
+
+def _mean_of_windows(
+    value: Any, ksize: Any, strides: Any, padding: str, data_format: str | None, scope: str
+) -> Tensor:
+    data_format = data_format or "NHWC"
+    return raw.AvgPool(
+        value,
+        ksize=window_args.per_axis(ksize, 2, data_format, "ksize"),
+        strides=window_args.per_axis(strides, 2, data_format, "strides"),
+        padding=padding,
+        data_format=data_format,
+        name=scope,
+    )

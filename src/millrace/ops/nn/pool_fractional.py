@@ -16,8 +16,8 @@ from millrace.graph.attrs import flag, integer, numbers
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, declare
 from millrace.opkit.random.fractions import boundaries
 from millrace.opkit.random.philox import initial_state
-from millrace.opkit.random.seeds import generator
-from millrace.opkit.rules import windows
+from millrace.opkit.random.seeds import generator, get_seed
+from millrace.opkit.rules import window_args, windows
 from millrace.opkit.rules.idioms import shape_tensor
 from millrace.opkit.rules.shape_rules import with_rank
 
@@ -221,3 +221,50 @@ def fractional_avg_pool(
         value, pooling_ratio=pooling_ratio, pseudo_random=pseudo_random, overlapping=overlapping,
         deterministic=deterministic, seed=seed, seed2=seed2, name=name,
     )  # fmt: skip
+
+
+@public("compat.v2.nn.fractional_max_pool")
+def fractional_max_pool_v2(
+    value: Any,
+    pooling_ratio: Any,
+    pseudo_random: bool = False,
+    overlapping: bool = False,
+    seed: int = 0,
+    name: str | None = None,
+) -> Any:
+    """`tf.nn.fractional_max_pool` with windows that a seed decides; 0 draws others in each run.
+
+    Args:
+      value, pseudo_random, overlapping, name: as there.
+      pooling_ratio: 1, 2 or 4 factors by which the axes shrink.
+      seed: of the windows.
+    """
+    ratio = window_args.per_axis(pooling_ratio, 2, "NHWC", "pooling_ratio")
+    return fractional_max_pool(value, ratio, pseudo_random, overlapping, name=name, **_seeded(seed))
+
+
+@public("compat.v2.nn.fractional_avg_pool")
+def fractional_avg_pool_v2(
+    value: Any,
+    pooling_ratio: Any,
+    pseudo_random: bool = False,
+    overlapping: bool = False,
+    seed: int = 0,
+    name: str | None = None,
+) -> Any:
+    """`tf.nn.fractional_avg_pool` with windows that a seed decides; 0 draws others in each run.
+
+    Args:
+      value, pseudo_random, overlapping, name: as there.
+      pooling_ratio: four factors by which the axes shrink.
+      seed: of the windows.
+    """
+    return fractional_avg_pool(value, pooling_ratio, pseudo_random, overlapping, name=name, **_seeded(seed))
+
+
+def _seeded(seed: int) -> dict[str, Any]:
+    """The attributes that a seed becomes."""
+    if not seed:
+        return {}
+    first, second = get_seed(seed)
+    return {"deterministic": True, "seed": first, "seed2": second}

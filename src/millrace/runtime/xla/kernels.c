@@ -550,11 +550,11 @@ static _Thread_local Run runs[DEPTH];
 
 /* C[m0:m1, n:n + width], in elements [k, k + depth) of the sums. */
 static void rows_part(const Product *p, const float *packed, float *c, int64_t m0, int64_t m1, int64_t n, int64_t width, int64_t k,
-                      int depth, int add) {
+                      int depth, int add, int sparse) {
   int64_t ldc = p->ldc, step = p->windows.stride_w * p->windows.channels;
   for (int64_t m = m0; m < m1; m += ROWS) {
     Panel a = {runs, -1, (int)least(ROWS, m1 - m), k, step, depth, p->deep ? DEEP : LINES};
-    if (p->pack_a == a_windows_turned && a.rows == ROWS) a.count = runs_of(p, packed_a, m, k, depth, runs);
+    if (sparse && p->pack_a == a_windows_turned && a.rows == ROWS) a.count = runs_of(p, packed_a, m, k, depth, runs);
     if (a.count < 0) {
       p->pack_a(p, packed_a, m, a.rows, k, depth);
       runs[0] = (Run){packed_a, 0, depth};
@@ -588,7 +588,7 @@ static int clashes(const Windows *w) {
 
 /* The same pixels of all images: their windows reach into the padding alike, which is left out. */
 static void pixels_part(const Product *p, const float *packed, int64_t first, int64_t last, int64_t n, int64_t width, int64_t k,
-                        int depth, int add) {
+                        int depth, int add, int sparse) {
   static _Thread_local Run lines[DEPTH];
   const Windows *w = &p->windows;
   int64_t pixels = w->out_h * w->out_w, images = p->m / pixels, step = w->height * w->width * w->channels;
@@ -598,18 +598,31 @@ static void pixels_part(const Product *p, const float *packed, int64_t first, in
     int count = runs_inside(p, pixel_at(w, pixel), k, depth, runs);
     for (int64_t image = 0; image < images; image += high) {
       Panel a = {runs, count, (int)least(high, images - image), k, step, depth, APART};
-      if (clash || a.rows % LEVEL) {
+      if (clash || a.rows % LEVEL || !sparse) {
+        for (int r = 0; r < a.rows && !sparse; r++) clear(packed_a + r * STRIDE, depth);
         for (int i = 0; i < count; i++) {
           float *to = packed_a + runs[i].first;
           lines[i] = (Run){to, runs[i].first, runs[i].count};
           for (int r = 0; r < a.rows; r++) copy(to + r * STRIDE, runs[i].from + r * step, runs[i].count);
         }
+        if (!sparse) lines[0] = (Run){packed_a, 0, depth}, a.count = 1;
         a.runs = lines, a.form = LINES;
       }
       multiply_panel(p, &a, packed, p->c + (image * pixels + pixel) * p->ldc, pixels * p->ldc, n, width, add);
       for (int i = 0; i < count; i++) runs[i].from += high * step;
     }
   }
+}
+
+/* True where none of `count` elements, whole vectors of them, is infinite or NaN. */
+static int all_finite(const float *x, int64_t count) {
+  enum { EXPONENT = 0x7f800000 };
+  typedef int ivec __attribute__((vector_size(LANES * 4)));
+  ivec other = {0};
+  for (int64_t i = 0; i < count; i += LANES) other |= (*(const ivec *)(x + i) & EXPONENT) == EXPONENT;
+  int any = 0;
+  for (int i = 0; i < LANES; i++) any |= other[i];
+  return !any;
 }
 
 /* C[m0:m1, n0:n1] from k0 to k1; where `by_pixels`, m0 and m1 are pixels, of all images. */
@@ -623,10 +636,12 @@ static void block(const Product *p, float *c, int64_t m0, int64_t m1, int64_t n0
       int depth = (int)least(even, k1 - k);
       for (int64_t j = 0; j < width && !p->packed; j += COLUMNS)
         p->pack_b(p, packed_b + j * depth, n + j, (int)least(COLUMNS, width - j), k, depth);
+      /* Zeros of the padding times numbers may be left out; times infinity they are NaN. */
+      int sparse = p->windows.channels && all_finite(packed_b, padded(width, COLUMNS) * depth);
       if (p->by_pixels)
-        pixels_part(p, packed_b, m0, m1, n, width, k, depth, k > k0);
+        pixels_part(p, packed_b, m0, m1, n, width, k, depth, k > k0, sparse);
       else
-        rows_part(p, packed_b, c, m0, m1, n, width, k, depth, k > k0);
+        rows_part(p, packed_b, c, m0, m1, n, width, k, depth, k > k0, sparse);
     }
   }
 }

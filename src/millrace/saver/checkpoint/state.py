@@ -318,7 +318,11 @@ def _remove(pattern: str) -> None:
             os.remove(path)
 
 
-@public("train.checkpoints_iterator", "contrib.training.checkpoints_iterator")
+@public(
+    "train.checkpoints_iterator",
+    "contrib.training.checkpoints_iterator",
+    "contrib.slim.evaluation.checkpoints_iterator",
+)
 def checkpoints_iterator(
     checkpoint_dir: str,
     min_interval_secs: float = 0,
@@ -348,7 +352,7 @@ def checkpoints_iterator(
         time.sleep(max(0.0, min_interval_secs - (time.time() - start)))
 
 
-@public("contrib.training.wait_for_new_checkpoint")
+@public("contrib.training.wait_for_new_checkpoint", "contrib.slim.evaluation.wait_for_new_checkpoint")
 def wait_for_new_checkpoint(
     checkpoint_dir: str,
     last_checkpoint: str | None = None,

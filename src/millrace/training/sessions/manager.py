@@ -200,8 +200,7 @@ class SessionManager:
                 if done:
                     return sess
             sess.close()
-            left = until - time.monotonic()
-            if left <= 0:
+            if until - time.monotonic() < self._recovery_wait_secs:
                 raise errors.DeadlineExceededError(
                     None, None, f"Session was not ready after waiting {max_wait_secs} secs."
                 )
@@ -210,7 +209,7 @@ class SessionManager:
                 not_local,
                 not_ready,
             )
-            time.sleep(min(self._recovery_wait_secs, left))
+            time.sleep(self._recovery_wait_secs)
 
     def _try_local_init(self, sess: Session) -> tuple[bool, str | None]:
         if self._local_init_op is None:

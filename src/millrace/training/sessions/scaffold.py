@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable
 from typing import Any
 
@@ -193,12 +194,12 @@ def _ready_for_local_init_op() -> Any:
 
 
 @public("train.SessionCreator", "python.training.monitored_session.SessionCreator")
-class SessionCreator:
+class SessionCreator(abc.ABC):
     """Makes the session of a monitored session."""
 
+    @abc.abstractmethod
     def create_session(self) -> Any:
         """A new session."""
-        raise NotImplementedError(f"{type(self).__name__} must override create_session")
 
 
 @public("train.ChiefSessionCreator", "python.training.monitored_session.ChiefSessionCreator")

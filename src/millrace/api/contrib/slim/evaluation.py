@@ -7,5 +7,6 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
         "millrace.contributed.training.slim_learning": "evaluate_once evaluation_loop",
+        "millrace.saver.checkpoint.state": "checkpoints_iterator wait_for_new_checkpoint",
     },
 )
