@@ -151,6 +151,7 @@ def test_without_growth_training_ends(tmp_path):
         (lambda: E.BoostedTreesRegressor(COLUMNS, 1, label_dimension=2), "1 dimension"),
         (lambda: E.BoostedTreesRegressor(COLUMNS, 1, pruning_mode="x"), "pruning_mode"),
         (lambda: E.BoostedTreesRegressor(COLUMNS, 1, pruning_mode="pre"), "tree_complexity"),
+        (lambda: E.BoostedTreesRegressor(COLUMNS, 1, tree_complexity=0.1), "does nothing without pruning"),
         (
             lambda: E.BoostedTreesRegressor([FC.categorical_column_with_identity("s", 3)], 1),
             "IndicatorColumn",

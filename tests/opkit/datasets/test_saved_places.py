@@ -32,6 +32,10 @@ PIPELINES = {
             lambda x: D.range(4).map(lambda y: _long(x + y), num_parallel_calls=2), 2
         )
     ),
+    "unique": lambda: D.range(90).map(lambda x: 2 * x // 5 % 17).apply(tf.data.experimental.unique()),
+    "unique words": lambda: (
+        D.range(90).map(lambda x: tf.as_string(x // 2 % 17)).apply(tf.data.experimental.unique())
+    ),
     "prefetched": lambda: D.range(20).map(_long, num_parallel_calls=2).shuffle(5, seed=1).prefetch(3),
 }
 

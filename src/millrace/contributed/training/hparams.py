@@ -129,7 +129,7 @@ class HParams:
 
     Raises:
       ValueError: a name is reserved, a list is empty, or there are a message and values.
-      AssertionError: `hparam_def` is no such message.
+      AssertionError: `hparam_def` is not an `HParamDef`.
     """
 
     def __init__(self, hparam_def: Any = None, model_structure: Any = None, **kwargs: Any) -> None:

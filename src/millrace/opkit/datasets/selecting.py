@@ -321,16 +321,26 @@ class _Unique(Through):
 
     def __init__(self, dataset: Unique, run: Run) -> None:
         super().__init__(dataset, run)
-        self._seen: set[Any] = set()
+        self._seen: dict[Any, None] = {}  # in the order in which they came, which a saved place keeps
 
     def next(self) -> Element | None:
         for element in self.sought():
             array = np.asarray(element[0])
             key = (array.shape, tuple(array.reshape(-1)) if array.dtype.kind == "O" else array.tobytes())
             if key not in self._seen:
-                self._seen.add(key)
+                self._seen[key] = None
                 return element
         return None
+
+    def save(self) -> Any:
+        return {**super().save(), "seen": [list(key) for key in self._seen]}
+
+    def restore(self, state: Any) -> None:
+        super().restore(state)
+        self._seen = dict.fromkeys(
+            (tuple(shape), tuple(found) if isinstance(found, list) else found)
+            for shape, found in state["seen"]
+        )
 
 
 class IgnoreErrors(Dataset):

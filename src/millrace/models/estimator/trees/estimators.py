@@ -47,6 +47,11 @@ def _settings(
         )
     if pruning_mode != "none" and tree_complexity <= 0:
         raise ValueError(f"For pruning, tree_complexity must be positive. Received: {tree_complexity}")
+    if pruning_mode == "none" and tree_complexity > 0:
+        raise ValueError(
+            "tree_complexity does nothing without pruning: pruning_mode must be 'pre' or 'post'. "
+            f"Received: tree_complexity={tree_complexity}"
+        )
     return Settings(
         n_trees,
         max_depth,
