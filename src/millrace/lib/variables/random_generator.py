@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from millrace.building import convert, raw
+from millrace.building.raw import raw_ops
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
@@ -244,7 +245,7 @@ class Generator:
             counts = convert.to_tensor(counts, name="counts")
             probs = convert.to_tensor(probs, name="probs")
             shape = _shape(shape)
-            return raw.raw_ops.StatefulRandomBinomial(
+            return raw_ops.StatefulRandomBinomial(
                 resource=self._state_var.handle,
                 algorithm=self._algorithm,
                 shape=shape,
