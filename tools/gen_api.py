@@ -348,7 +348,7 @@ def raw_stub(ops: list[Op]) -> str:
     """The text of `building/raw.pyi`."""
     # An op is called Any: under its own name the type would be that function.
     lines = [HEADER, "from typing import Any as Anything\n\nfrom millrace.graph.operation import Operation\n"]
-    lines.append("from millrace.graph.tensor import Tensor\n\n")
+    lines.append("from millrace.graph.tensor import Tensor\n\nraw_ops: Anything\n\n")
     lines += [stub_line(op) for op in sorted({o.name: o for o in ops}.values())]
     return "".join(lines)
 
