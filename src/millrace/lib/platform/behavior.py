@@ -47,7 +47,7 @@ def enable_eager_execution(config: Any = None, device_policy: Any = None, execut
     """Refused.
 
     Raises:
-      NotFoundError: always, as where a file cannot be loaded; it says what to do instead.
+      RuntimeError: always; it says what to do instead.
     """
     raise _refused("Eager execution", "build a graph and run it in a tf.Session; tf.InteractiveSession "
                                       "and tensor.eval() "
@@ -59,7 +59,7 @@ def enable_v2_behavior() -> None:
     """Refused.
 
     Raises:
-      NotFoundError: always, as where a file cannot be loaded; it says what to do instead.
+      RuntimeError: always; it says what to do instead.
     """
     raise _refused("V2 behavior", "remove the call")
 
@@ -69,7 +69,7 @@ def enable_tensor_equality() -> None:
     """Refused.
 
     Raises:
-      NotFoundError: always, as where a file cannot be loaded; it says what to do instead.
+      RuntimeError: always; it says what to do instead.
     """
     raise _refused("Element-wise ==", "write tf.equal(x, y)")
 
@@ -79,7 +79,7 @@ def enable_v2_tensorshape() -> None:
     """Refused.
 
     Raises:
-      NotFoundError: always, as where a file cannot be loaded; it says what to do instead.
+      RuntimeError: always; it says what to do instead.
     """
     raise _refused("A TensorShape of plain ints", "use shape.as_list()")
 
