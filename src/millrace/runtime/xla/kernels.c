@@ -586,6 +586,19 @@ static int clashes(const Windows *w) {
   return w->height * w->width * w->channels * sizeof(float) % PAGE == 0;
 }
 
+/* Copies rows that lie apart to `packed_a`, where they are `lines`; unless `sparse`, with zeros where no run is. */
+static void pack_runs(Panel *a, Run *lines, int sparse) {
+  for (int r = 0; r < a->rows && !sparse; r++) clear(packed_a + r * STRIDE, a->depth);
+  for (int i = 0; i < a->count; i++) {
+    Run run = a->runs[i];
+    float *to = packed_a + run.first;
+    for (int r = 0; r < a->rows; r++) copy(to + r * STRIDE, run.from + r * a->step, run.count);
+    lines[i] = (Run){to, run.first, run.count};
+  }
+  if (!sparse) lines[0] = (Run){packed_a, 0, a->depth}, a->count = 1;
+  a->runs = lines, a->form = LINES;
+}
+
 /* The same pixels of all images: their windows reach into the padding alike, which is left out. */
 static void pixels_part(const Product *p, const float *packed, int64_t first, int64_t last, int64_t n, int64_t width, int64_t k,
                         int depth, int add, int sparse) {
@@ -598,16 +611,7 @@ static void pixels_part(const Product *p, const float *packed, int64_t first, in
     int count = runs_inside(p, pixel_at(w, pixel), k, depth, runs);
     for (int64_t image = 0; image < images; image += high) {
       Panel a = {runs, count, (int)least(high, images - image), k, step, depth, APART};
-      if (clash || a.rows % LEVEL || !sparse) {
-        for (int r = 0; r < a.rows && !sparse; r++) clear(packed_a + r * STRIDE, depth);
-        for (int i = 0; i < count; i++) {
-          float *to = packed_a + runs[i].first;
-          lines[i] = (Run){to, runs[i].first, runs[i].count};
-          for (int r = 0; r < a.rows; r++) copy(to + r * STRIDE, runs[i].from + r * step, runs[i].count);
-        }
-        if (!sparse) lines[0] = (Run){packed_a, 0, depth}, a.count = 1;
-        a.runs = lines, a.form = LINES;
-      }
+      if (clash || a.rows % LEVEL || !sparse) pack_runs(&a, lines, sparse);
       multiply_panel(p, &a, packed, p->c + (image * pixels + pixel) * p->ldc, pixels * p->ldc, n, width, add);
       for (int i = 0; i < count; i++) runs[i].from += high * step;
     }
@@ -637,7 +641,8 @@ static void block(const Product *p, float *c, int64_t m0, int64_t m1, int64_t n0
       for (int64_t j = 0; j < width && !p->packed; j += COLUMNS)
         p->pack_b(p, packed_b + j * depth, n + j, (int)least(COLUMNS, width - j), k, depth);
       /* Zeros of the padding times numbers may be left out; times infinity they are NaN. */
-      int sparse = p->windows.channels && all_finite(packed_b, padded(width, COLUMNS) * depth);
+      int leaves_out = p->by_pixels || p->pack_a == a_windows_turned;
+      int sparse = leaves_out && all_finite(packed_b, padded(width, COLUMNS) * depth);
       if (p->by_pixels)
         pixels_part(p, packed_b, m0, m1, n, width, k, depth, k > k0, sparse);
       else
