@@ -5,6 +5,7 @@ unique, ...
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from millrace.opkit.datasets.base import (
     UNKNOWN,
     Dataset,
     Element,
+    Picking,
     Run,
     Stage,
     Through,
@@ -316,21 +318,21 @@ class Unique(Dataset):
         return infinite_or_unknown(self.sources[0].cardinality())
 
 
-class _Unique(Through):
+class _Unique(Picking):
     __slots__ = ("_seen",)
 
     def __init__(self, dataset: Unique, run: Run) -> None:
         super().__init__(dataset, run)
         self._seen: dict[Any, None] = {}  # in the order in which they came, which a saved place keeps
 
-    def next(self) -> Element | None:
+    def kept(self) -> Iterator[Element]:
+        """The elements that it keeps, from where its input stands."""
         for element in self.sought():
             array = np.asarray(element[0])
             key = (array.shape, tuple(array.reshape(-1)) if array.dtype.kind == "O" else array.tobytes())
             if key not in self._seen:
                 self._seen[key] = None
-                return element
-        return None
+                yield element
 
     def save(self) -> Any:
         return {**super().save(), "seen": [list(key) for key in self._seen]}
