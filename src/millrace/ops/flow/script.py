@@ -97,65 +97,47 @@ def _checked(token: str, position: int, value: Any, dtype: dtypes.DType) -> Any:
     return array
 
 
-@declare(
-    "PyFunc(input: Tin) -> output: Tout",
-    token=text(),
-    Tin=types(),
-    Tout=types(),
-    effect=True,
-    host=True,
-    alias=True,
-    blocking=True,
-)
+_CALLING: dict[str, Any] = {"token": text(), "host": True, "alias": True, "blocking": True}
+
+
+def _unknown(input, Tout):
+    return [None] * len(Tout)
+
+
+def _of_arrays(xp, input, op, token, Tout):
+    return _call(op, token, list(map(_argument, input)), Tout)
+
+
+@declare("PyFunc(input: Tin) -> output: Tout", **_CALLING, Tin=types(), Tout=types(), effect=True)
 class PyFunc:
     """Calls a Python function, every time it runs."""
 
-    def shape(input, Tout):
-        return [None] * len(Tout)
-
-    def kernel(xp, input, op, token, Tout):
-        return _call(op, token, list(map(_argument, input)), Tout)
+    shape, kernel = _unknown, _of_arrays
 
     grad = NOT_DIFFERENTIABLE
 
 
-@declare(
-    "PyFuncStateless(input: Tin) -> output: Tout",
-    token=text(),
-    Tin=types(),
-    Tout=types(),
-    host=True,
-    alias=True,
-    blocking=True,
-)
+@declare("PyFuncStateless(input: Tin) -> output: Tout", **_CALLING, Tin=types(), Tout=types())
 class PyFuncStateless:
     """Calls a Python function whose results follow from its arguments."""
 
-    def shape(input, Tout):
-        return [None] * len(Tout)
-
-    def kernel(xp, input, op, token, Tout):
-        return _call(op, token, list(map(_argument, input)), Tout)
+    shape, kernel = _unknown, _of_arrays
 
     grad = NOT_DIFFERENTIABLE
 
 
 @declare(
     "EagerPyFunc(input: Tin) -> output: Tout",
-    token=text(),
+    **_CALLING,
     is_async=flag(False),
     Tin=types(),
     Tout=types(),
     effect=True,
-    host=True,
-    alias=True,
-    blocking=True,
 )
 class EagerPyFunc:
     """Calls a Python function of tensors that have their values, every time it runs."""
 
-    def shape(input, Tout):
-        return [None] * len(Tout)
+    shape = _unknown
 
     def kernel(xp, input, op, token, Tout):
         return _call(op, token, [op, *input], Tout)
