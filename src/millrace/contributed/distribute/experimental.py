@@ -73,8 +73,7 @@ class TPUStrategy(OfOneReplica):
         super().__init__(None)
 
 
-@public("distribute.NcclAllReduce")
-class NcclAllReduce(AllReduceCrossDeviceOps):
+class _InPacks(AllReduceCrossDeviceOps):
     """Adds up the values of replicas.
 
     Args:
@@ -84,29 +83,32 @@ class NcclAllReduce(AllReduceCrossDeviceOps):
       ValueError: `num_packs` is negative.
     """
 
+    _way: str
+
     def __init__(self, num_packs: int = 1) -> None:
-        super().__init__("nccl", _checked(num_packs))
+        if num_packs < 0:
+            raise ValueError(f"all-reduce requires num_packs >= 0, but {num_packs} is specified")
+        super().__init__(self._way, num_packs)
+
+
+@public("distribute.NcclAllReduce")
+class NcclAllReduce(_InPacks):
+    """Adds up the values of replicas, as NCCL would, from device to device.
+
+    `num_packs` says in how many pieces; 0 for values as they are.
+    """
+
+    _way = "nccl"
 
 
 @public("distribute.HierarchicalCopyAllReduce")
-class HierarchicalCopyAllReduce(AllReduceCrossDeviceOps):
-    """Adds up the values of replicas.
+class HierarchicalCopyAllReduce(_InPacks):
+    """Adds up the values of replicas, as copies over the devices nearest to each other would.
 
-    Args:
-      num_packs: in how many pieces values would travel; 0 for as they are.
-
-    Raises:
-      ValueError: `num_packs` is negative.
+    `num_packs` says in how many pieces; 0 for values as they are.
     """
 
-    def __init__(self, num_packs: int = 1) -> None:
-        super().__init__("hierarchical_copy", _checked(num_packs))
-
-
-def _checked(num_packs: int) -> int:
-    if num_packs < 0:
-        raise ValueError(f"all-reduce requires num_packs >= 0, but {num_packs} is specified")
-    return num_packs
+    _way = "hierarchical_copy"
 
 
 @public("distribute.ReductionToOneDevice")
