@@ -216,9 +216,9 @@ def create_train_op_of(
         with control_dependencies(updates):
             barrier = raw.NoOp(name="update_barrier")
         total_loss = with_dependencies([barrier], total_loss)
-    if variables_to_train is None:
-        variables_to_train = graph.get_collection(GraphKeys.TRAINABLE_VARIABLES)
     trainable = graph.get_collection(GraphKeys.TRAINABLE_VARIABLES)
+    if variables_to_train is None:
+        variables_to_train = trainable
     if not variables_to_train or any(v not in trainable for v in variables_to_train):
         raise AssertionError(
             f"create_train_op: variables_to_train must be trainable ones. Received: {variables_to_train}"

@@ -16,9 +16,7 @@ import numpy as np
 
 from millrace.opkit.records import wire
 
-_WORTH = (
-    1 << 10
-)  # records after which the compiled code is loaded, which takes part of a second the first time
+_WORTH = 1 << 10  # records: then the compiled code is loaded, which takes part of a second the first time
 _CELL = 3  # numbers: the kind of a list, where it begins, where it ends
 _BYTES_OF_CELL = 8 * _CELL
 

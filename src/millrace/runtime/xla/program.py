@@ -266,9 +266,7 @@ def _shared(segment: Segment, plan: Plan) -> frozenset[int]:
     uses = Counter(itertools.chain.from_iterable(set(step.inputs) for step in segment.steps))
     uses.update(segment.outputs)
     leaves: dict[int, frozenset[int]] = {}
-    repeated: dict[
-        int, frozenset[int]
-    ] = {}  # places of the steps that a fusion with the value computes again
+    repeated: dict[int, frozenset[int]] = {}  # the steps, by their places, that a fusion with it repeats
     found = set()
 
     def elements(value: int) -> int:
@@ -289,7 +287,7 @@ def _shared(segment: Segment, plan: Plan) -> frozenset[int]:
                 own = own and frozenset((value,))
             elif (
                 len(again) <= _MOST_REPEATED
-            ):  # those behind a longer chain are not counted: it may have no end
+            ):  # what a longer chain repeats is not counted: it may have no end
                 repeated[value] = again
             leaves[value] = own
     return frozenset(found)
