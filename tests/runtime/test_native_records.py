@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import millrace as tf
-from millrace.core import protos
+from millrace.core import compiled, protos
 from millrace.core.errors import OpError
-from millrace.opkit.records import compiled, example
+from millrace.opkit.records import example
 from millrace.opkit.records.columns import Dense, Sparse
-from millrace.runtime import native_code, native_records
+from millrace.runtime import native_code, native_host
 
 _STRING, _FLOAT, _INT = np.dtype(object), np.dtype(np.float32), np.dtype(np.int64)
 _LISTS = {_STRING: "bytes_list", _FLOAT: "float_list", _INT: "int64_list"}
@@ -29,7 +29,7 @@ _SPARSE = [Sparse(key.encode(), dtype) for key, dtype in _KINDS.items()] + [Spar
 
 @pytest.fixture(scope="module")
 def library() -> Any:
-    found = native_records.load()
+    found = native_host.records()
     if found is None:
         pytest.skip("no C compiler")
     return found
@@ -93,10 +93,9 @@ def _outcome(parse: Any) -> Any:
 
 def _use(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets records be read by `library` from the first."""
-    code = compiled._Code()
+    code = compiled.Provided(1)
     code.load = lambda: library
-    monkeypatch.setattr(compiled, "_WORTH", 1)
-    monkeypatch.setattr(compiled, "_code", code)
+    monkeypatch.setattr(compiled, "records", code)
 
 
 def _both(parse: Any, library: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -171,9 +170,9 @@ def test_a_program_reads_sequences_with_it(library: Any, monkeypatch: pytest.Mon
 def test_without_a_compiler_there_is_none(compiler: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CC", compiler)
     monkeypatch.setenv("MILLRACE_CACHE", "0")
-    assert native_records.load() is None
+    assert native_host.records() is None
 
 
 def test_the_user_may_want_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MILLRACE_NATIVE", "0")
-    assert not native_code.wanted() and native_records.load() is None
+    assert not native_code.wanted() and native_host.records() is None

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
-from millrace.core import errors
+from millrace.core import compiled, errors
 
 _LOCAL = "file://"
 
@@ -89,7 +89,10 @@ def contents(path: Any) -> bytes:
     if remote(path) is not None:
         with open_file(path) as file:
             return file.read()
-    number = os.open(local(path), os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+    name = local(path)
+    if (short := compiled.read(name)) is not None:
+        return short
+    number = os.open(name, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
     try:
         told = os.fstat(number)
         if stat.S_ISREG(told.st_mode):

@@ -19,11 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core import errors
+from millrace.core import compiled, errors
 from millrace.core.collection import COLLECTOR_RESTS
 from millrace.core.waiting import time_left
 from millrace.graph.tensor import Tensor
-from millrace.opkit.records import compiled as compiled_records
 from millrace.runtime import failures, interpret, warmed
 from millrace.runtime.dataflow import TokenExecutables
 from millrace.runtime.foresight import foreseen
@@ -44,13 +43,16 @@ _log = logging.getLogger("millrace")
 _living: weakref.WeakSet[Executables] = weakref.WeakSet()
 
 
-def _code_for_records() -> Any:
-    from millrace.runtime import native_records  # 40 ms, for who parses many records
+def _code_for(name: str) -> Callable[[], Any]:
+    def load() -> Any:
+        from millrace.runtime import native_host  # 40 ms, for who does much
 
-    return native_records.load()
+        return getattr(native_host, name)()
+
+    return load
 
 
-compiled_records.provide(_code_for_records)
+compiled.brief.load, compiled.records.load = _code_for("brief"), _code_for("records")
 
 
 class _Process:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from millrace.core import compiled
 from millrace.core.errors import refusal
 
 _CHANNELS = 4  # of a pixel, at most
@@ -54,15 +55,16 @@ class ArrayVerbs:
     def flip(self, x: Any, axis: int | tuple[int, ...]) -> np.ndarray:
         """`x` with the order along some axes, counted from the front, turned round.
 
-        Pixels are copied a channel at a time: whoever reads a view of them, three numbers at once as NumPy
-        does, needs three times as long.
+        Pixels are copied by compiled code or a channel at a time: whoever reads a view of them, three numbers
+        at once as NumPy does, needs three times as long.
         """
         x = _as_array(x)
-        turned = np.flip(x, axis)
         axes = (axis,) if isinstance(axis, int) else axis
         if x.size < _MANY or x.ndim - 1 in axes or x.ndim - 2 not in axes or x.shape[-1] > _CHANNELS:
-            return turned
-        out = np.empty(x.shape, x.dtype)
+            return np.flip(x, axis)
+        if len(axes) == 1 and (copied := compiled.turned(x)) is not None:
+            return copied
+        turned, out = np.flip(x, axis), np.empty(x.shape, x.dtype)
         for channel in range(x.shape[-1]):
             out[..., channel] = turned[..., channel]
         return out

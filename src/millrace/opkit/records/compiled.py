@@ -1,7 +1,6 @@
 """Batches of records, read by compiled code where there is some.
 
-Who knows how to load it says so once (`provide`); it is loaded when so many records have been read that it
-pays. What it cannot read, because it is of an unusual form, of another dtype than is wanted, or wrong, is for
+What it cannot read, because it is of an unusual form, of another dtype than is wanted, or wrong, is for
 those who read one record after another, in Python.
 """
 
@@ -14,41 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from millrace.core import compiled
 from millrace.opkit.records import wire
 
-_WORTH = 1 << 10  # records: then the compiled code is loaded, which takes part of a second the first time
 _CELL = 3  # numbers: the kind of a list, where it begins, where it ends
 _BYTES_OF_CELL = 8 * _CELL
 
 Library = Any  # functions in C, see `records.c`
 Column = tuple[np.ndarray, np.ndarray]
 """The values of all records, one after the other, and how many each record has."""
-
-
-class _Code:
-    """The compiled code of this process, once it is worth it."""
-
-    def __init__(self) -> None:
-        self.load: Callable[[], Library | None] = lambda: None
-        self._seen = 0  # records
-        self._library: Library | None = None
-
-    def library(self, records: int) -> Library | None:
-        """The code, to read so many more records; None where there is none, or not yet."""
-        if self._seen < _WORTH:
-            self._seen += records
-            if self._seen < _WORTH:
-                return None
-            self._library = self.load()
-        return self._library
-
-
-_code = _Code()
-
-
-def provide(load: Callable[[], Library | None]) -> None:
-    """Lets records be read by the library that `load` gives, if it gives one."""
-    _code.load = load
 
 
 def found(records: Sequence[bytes], features: Sequence[bytes], lists: Sequence[bytes] = ()) -> Found | None:
@@ -59,14 +32,14 @@ def found(records: Sequence[bytes], features: Sequence[bytes], lists: Sequence[b
       features: names of features, each once.
       lists: names of feature lists, each once.
     """
-    library = _code.library(len(records))
+    library = compiled.records.library(len(records))
     if library is None:
         return None
     data = b"".join(records)
     cells = np.zeros((len(features) + len(lists), len(records), _CELL), np.int64)
     names, name_offsets, _ = _joined((*features, *lists))
     offsets = _offsets(map(len, records), len(records))
-    done = library.millrace_records_find(
+    done = library.find(
         *(data, offsets.ctypes.data, len(records), names, name_offsets),
         *(len(features), len(lists), cells.ctypes.data),
     )
@@ -107,11 +80,11 @@ class Found:
         """The values of a feature, none where a record lacks it; None where they must be read one by one."""
         counts = np.empty(self._rows, np.int64)
         cells = self._cells_of(slot)
-        total = self._library.millrace_records_count(*cells, kind, counts.ctypes.data)
+        total = self._library.count(*cells, kind, counts.ctypes.data)
         if total < 0:
             return None
         values = _room(kind, total)
-        if not self._library.millrace_records_values(*cells, kind, values.ctypes.data):
+        if not self._library.values(*cells, kind, values.ctypes.data):
             return None
         return self._finished(values, kind), counts
 
@@ -127,7 +100,7 @@ class Found:
         cells, values = self._cells_of(slot), _room(kind, self._rows * size)
         if default is not None and kind != wire.BYTES:
             values.reshape(self._rows, size)[:] = default.ravel()
-        missing = self._library.millrace_records_dense(*cells, kind, size, values.ctypes.data)
+        missing = self._library.dense(*cells, kind, size, values.ctypes.data)
         if missing < 0 or (missing and (default is None or kind == wire.BYTES)):
             return None
         return self._finished(values, kind).reshape(self._rows, size)
@@ -140,7 +113,7 @@ class Found:
         if total < 0:
             return None
         found = np.empty((1, total, _CELL), np.int64)
-        if not self._library.millrace_records_step_cells(*self._cells_of(slot), found.ctypes.data):
+        if not self._library.step_cells(*self._cells_of(slot), found.ctypes.data):
             return None
         return Found(self._library, self._data, found), counts
 
@@ -155,14 +128,14 @@ class Found:
         longest = max(lengths, default=0)
         values = _room(kind, self._rows * longest * size, np.zeros)
         cells = self._cells_of(slot)
-        if not self._library.millrace_records_list_dense(*cells, kind, size, longest, values.ctypes.data):
+        if not self._library.list_dense(*cells, kind, size, longest, values.ctypes.data):
             return None
         return self._finished(values, kind).reshape(self._rows, longest, size), counts
 
     def _steps(self, slot: int) -> tuple[np.ndarray, int]:
         """How many steps each record has, and all have; -1 for the latter where a list is of another form."""
         counts = np.empty(self._rows, np.int64)
-        return counts, self._library.millrace_records_steps(*self._cells_of(slot), counts.ctypes.data)
+        return counts, self._library.steps(*self._cells_of(slot), counts.ctypes.data)
 
     def _finished(self, values: np.ndarray, kind: int) -> np.ndarray:
         if kind != wire.BYTES:

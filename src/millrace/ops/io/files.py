@@ -12,7 +12,7 @@ import numpy as np
 from millrace.building.apply import apply
 from millrace.core import errors, filesystems
 from millrace.core.dtypes import BOOL, NUMERIC, QUANTIZED
-from millrace.core.file_errors import naming
+from millrace.core.file_errors import file_error, naming
 from millrace.core.public import public
 from millrace.graph import attrs
 from millrace.graph.attrs import dtype as dtype_attr
@@ -34,8 +34,10 @@ class ReadFile:
 
     def kernel(xp, filename):
         path = _path(filename)
-        with naming(path):
+        try:
             return filesystems.contents(path)
+        except OSError as error:
+            raise file_error(error, path) from None
 
     grad = NOT_DIFFERENTIABLE
 
