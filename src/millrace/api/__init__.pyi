@@ -176,7 +176,6 @@ from millrace.lib.input.readers import ReaderBase as ReaderBase
 from millrace.lib.input.readers import TFRecordReader as TFRecordReader
 from millrace.lib.input.readers import TextLineReader as TextLineReader
 from millrace.lib.input.readers import WholeFileReader as WholeFileReader
-from millrace.lib.linalg.norms import cholesky_solve as cholesky_solve
 from millrace.lib.linalg.norms import clip_by_average_norm as clip_by_average_norm
 from millrace.lib.linalg.norms import clip_by_global_norm as clip_by_global_norm
 from millrace.lib.linalg.norms import clip_by_norm as clip_by_norm
@@ -225,6 +224,8 @@ from millrace.lib.math.functions import clip_by_value as clip_by_value
 from millrace.lib.math.functions import lbeta as lbeta
 from millrace.lib.math.functions import log_sigmoid as log_sigmoid
 from millrace.lib.math.functions import scalar_mul as scalar_mul
+from millrace.lib.math.matrices import cholesky_solve as cholesky_solve
+from millrace.lib.math.matrices import matrix_solve_ls as matrix_solve_ls
 from millrace.lib.math.numeric_checks import add_check_numerics_ops as add_check_numerics_ops
 from millrace.lib.math.numeric_checks import is_non_decreasing as is_non_decreasing
 from millrace.lib.math.numeric_checks import is_strictly_increasing as is_strictly_increasing
@@ -460,7 +461,6 @@ from millrace.ops.linalg.products import trace as trace
 from millrace.ops.linalg.solve import matrix_determinant as matrix_determinant
 from millrace.ops.linalg.solve import matrix_inverse as matrix_inverse
 from millrace.ops.linalg.solve import matrix_solve as matrix_solve
-from millrace.ops.linalg.solve import matrix_solve_ls as matrix_solve_ls
 from millrace.ops.linalg.solve import matrix_square_root as matrix_square_root
 from millrace.ops.linalg.solve import matrix_triangular_solve as matrix_triangular_solve
 from millrace.ops.math.arithmetic import accumulate_n as accumulate_n

@@ -6,7 +6,8 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
-        "millrace.lib.linalg.norms": "adjoint cholesky_solve global_norm logdet matrix_rank norm normalize pinv tridiagonal_matmul tridiagonal_solve",
+        "millrace.lib.linalg.norms": "global_norm norm normalize",
+        "millrace.lib.linalg.tridiagonal": "tridiagonal_matmul tridiagonal_solve",
         "millrace.lib.linear_operators.base": "LinearOperator",
         "millrace.lib.linear_operators.block_diagonal": "LinearOperatorBlockDiag",
         "millrace.lib.linear_operators.circulant": "LinearOperatorCirculant LinearOperatorCirculant2D LinearOperatorCirculant3D",
@@ -19,6 +20,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.lib.linear_operators.update": "LinearOperatorLowRankUpdate",
         "millrace.lib.math.array": "eye",
         "millrace.lib.math.contraction": "einsum tensordot",
+        "millrace.lib.math.matrices": "adjoint cholesky_solve logdet lstsq=matrix_solve_ls matrix_rank pinv",
         "millrace.lib.nn.moments": "l2_normalize",
         "millrace.ops.array.reshape": "matrix_transpose transpose=matrix_transpose",
         "millrace.ops.linalg.decomposition": "cholesky eigh=self_adjoint_eig eigvalsh=self_adjoint_eigvals lu qr svd",
@@ -26,6 +28,6 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.ops.linalg.diag_band": "diag=matrix_diag diag_part=matrix_diag_part set_diag=matrix_set_diag",
         "millrace.ops.linalg.matmul": "matmul matvec",
         "millrace.ops.linalg.products": "cross trace",
-        "millrace.ops.linalg.solve": "det=matrix_determinant expm=matrix_exponential inv=matrix_inverse logm=matrix_logarithm lstsq=matrix_solve_ls slogdet solve=matrix_solve sqrtm=matrix_square_root triangular_solve=matrix_triangular_solve",
+        "millrace.ops.linalg.solve": "det=matrix_determinant expm=matrix_exponential inv=matrix_inverse logm=matrix_logarithm slogdet solve=matrix_solve sqrtm=matrix_square_root triangular_solve=matrix_triangular_solve",
     },
 )

@@ -379,7 +379,7 @@ class _Walk:
 
     def _counting(self, op: Operation, function: Any) -> contextlib.AbstractContextManager[None]:
         """Counts what `function` adds as TensorFlow 1.15 would."""
-        if op not in self.smooth:
+        if op not in self.smooth or op in op.graph.absent:
             return op.graph.counted_as(0)
         number = OF_GRADIENTS.get(op.type) if function is op.opdef.grad else None
         return contextlib.nullcontext() if number is None else op.graph.counted_as(number)

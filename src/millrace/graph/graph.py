@@ -73,6 +73,7 @@ class Graph(GraphInside):
         self.edits = 0  # grows with every change to operations that exist; plans made before are stale
         self.finalized = False  # True once the graph is read-only
         self.beyond = 0  # how many operations TensorFlow would have added beyond those here
+        self.absent: set[Operation] = set()  # what TensorFlow would not have; its gradient counts nothing
         self.unfeedable: set[Tensor] = set()
         self.unfetchable: set[Operation] = set()
         self.seed: int | None = None

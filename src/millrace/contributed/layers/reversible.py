@@ -9,6 +9,7 @@ from typing import Any
 from millrace.autodiff.registry import RegisterGradient
 from millrace.building import convert, operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.scopes import name_scope
+from millrace.core import nest
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.keys import GraphKeys
@@ -153,7 +154,10 @@ def recompute_grad(
 
     @functools.wraps(fn)
     def same(*args: Any) -> Any:
-        return fn(*args)
+        results = fn(*args)
+        # TensorFlow has an identity of each result, and one of all of them and the arguments
+        get_default_graph().count(len(nest.flatten(results)) + 1)
+        return results
 
     return same
 

@@ -23,12 +23,13 @@ from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers.core import ZEROS, Dropout, Flatten
 from millrace.lib.layers.pooling import sizes_of
-from millrace.lib.math.reductions import reduce_max, reduce_mean, reduce_sum
+from millrace.lib.math.reductions import reduce_max, reduce_mean, reduce_prod, reduce_sum
 from millrace.lib.nn.embedding import embedding_lookup, safe_embedding_lookup_sparse
 from millrace.lib.variables.scope import variable_scope
 from millrace.opkit.rules import windows
 from millrace.ops.array.concat import concat
 from millrace.ops.array.constant import ones
+from millrace.ops.array.gather import gather
 from millrace.ops.array.one_hot import one_hot
 from millrace.ops.array.reshape import reshape
 from millrace.ops.array.shape import shape as shape_of
@@ -404,9 +405,11 @@ def embedding_lookup_unique(
     """
     with name_scope(name, "EmbeddingLookupUnique", [params, ids]):
         ids = convert.to_tensor(ids)
-        known, places = raw.Unique(raw.Reshape(ids, [-1]))
-        rows = raw.Gather(embedding_lookup(params, known, partition_strategy), places)
-        return raw.Reshape(rows, raw.ConcatV2([raw.Shape(ids), raw.Shape(rows)[1:]], 0))
+        places = shape_of(ids)
+        known, at = raw.Unique(raw.Reshape(ids, reduce_prod(places, keepdims=True)))
+        found = embedding_lookup(params, known, partition_strategy)
+        rows = gather(found, at)
+        return raw.Reshape(rows, concat([places, shape_of(found)[1:]], 0))
 
 
 @public("contrib.layers.bow_encoder", "contrib.slim.bow_encoder")

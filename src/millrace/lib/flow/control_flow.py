@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ from millrace.graph.tensor import Tensor
 from millrace.lib.flow.assertion import Assert
 from millrace.lib.flow.crossing import Flat, arrays_made_inside, dereferenced, plain
 from millrace.lib.flow.loops import Loop
+from millrace.ops.array.concat import stack
 
 # Before the branches of a cond TensorFlow adds Switch, switch_t, switch_f and pred_id.
 _FOR_A_BRANCH = 4
@@ -235,42 +237,48 @@ def case(
     if not pairs:
         raise ValueError("case: at least one (pred, fn) pair is needed")
     with name_scope(name, "case", [p for p, _ in pairs]):
-        preds = [p for p, _ in pairs]
-        guards: list[Any] = []
-        if exclusive:
-            message = (
-                "More than one condition evaluated as True but exclusive=True. Conditions: "
-                f"{[p.name for p in preds]}"
-            )
-            guards.append(_at_most(1, preds, message))
         if default is None:
-            *pairs, (last_pred, last_fn) = pairs
-
-            def refuse() -> Any:
-                message = f"None of the conditions evaluated as True. Conditions: {[p.name for p in preds]}"
-                with control_dependencies([raw.Assert(last_pred, [message], summarize=len(preds))]):
-                    return _after(last_fn)
-
-            default = refuse
-
+            *pairs, last = pairs
+            others = [p for p, _ in pairs]
+            default = functools.partial(_last_resort, others, *last)
+        guards = []
+        if exclusive:
+            guards.append(_at_most(1, [p for p, _ in pairs], "exclusive=True, but several conditions hold:"))
         with control_dependencies(guards):
             return _chain(pairs, default, strict)
 
 
+def _last_resort(others: list[Tensor], pred: Tensor, function: Callable[[], Any]) -> Any:
+    """What the last function returns, where none of the other predicates holds; it is an error if `pred` does
+    not, either.
+    """
+    together = raw.Pack([*others, pred], name="preds_c")
+    none = _at_most(0, others, "The last function was called, but some of the other conditions hold:")
+    holds = Assert(pred, ["None of the conditions evaluated as True:", together])
+    graph = pred.graph
+    with control_dependencies([none, holds]):
+        before = len(graph.ops)
+        result = function()
+
+        def behind(value: Any) -> Any:
+            tensor = convert.convert_to_tensor(value)
+            if tensor.op.id >= before:
+                return tensor
+            graph.count(-1)  # TensorFlow gives such a tensor back as it is
+            return raw.Identity(tensor)
+
+        return nest.map_structure(behind, result)
+
+
 def _at_most(most: int, preds: list[Tensor], message: str) -> Operation:
     """Asserts how many predicates may hold."""
-    together = raw.Pack(preds, name="preds_c")
+    together = stack(preds, name="preds_c")
     each = raw.Cast(together, DstT=dtypes.int32)
     whole = convert.constant_of([0], dtypes.int32, "Const")
     count = raw.Sum(each, whole, name="num_true_conds")
     fine = raw.LessEqual(count, convert.constant_of(most, dtypes.int32, "n_true_conds"))
-    return Assert(fine, [message, together], summarize=len(preds))
-
-
-def _after(function: Callable[[], Any]) -> Any:
-    """The result of `function`, behind the control dependencies of the caller."""
-    result = function()
-    return nest.map_structure(lambda v: raw.Identity(convert.convert_to_tensor(v)), result)
+    named = ", ".join(p.name for p in preds)
+    return Assert(fine, [f"{message} {named}", together], summarize=len(preds))
 
 
 def _chain(pairs: list[Any], default: Callable[[], Any], strict: bool) -> Any:

@@ -9,10 +9,10 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.convert import to_tensor
 from millrace.building.scopes import control_dependencies, name_scope
-from millrace.building.static import static_value
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
+from millrace.lib.flow.assertion import Assert
 from millrace.lib.image.geometry import image_rank, looked_at
 from millrace.lib.math.checks import assert_equal, assert_greater_equal
 from millrace.lib.math.contraction import tensordot
@@ -156,9 +156,12 @@ def adjust_gamma(image: Any, gamma: Any = 1, gain: Any = 1) -> Tensor:
     with name_scope(None, "adjust_gamma", [image, gamma, gain]):
         image = to_tensor(image, name="image")
         pixels = _as_float(image)
-        known = static_value(gamma) if isinstance(gamma, Tensor) else gamma
-        if known is not None and known < 0:
-            raise ValueError(f"Gamma should be a non-negative real number. Received: {known}")
+        rule = "Gamma should be a non-negative real number."
+        if isinstance(gamma, Tensor):
+            with control_dependencies([Assert(gamma >= 0, [rule])]):
+                gamma = raw.Identity(gamma, name="control_dependency")
+        elif gamma < 0:
+            raise ValueError(f"{rule} Received: {gamma}")
         return convert_image_dtype(gain * pixels**gamma, image.dtype.base_dtype, saturate=True)
 
 

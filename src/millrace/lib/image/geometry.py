@@ -560,4 +560,5 @@ def fitted_and_padded(image: Any, target_height: Any, target_width: Any, resizer
         pads = [raw.Maximum(0, cast(v, dtypes.int32)) for v in [raw.Floor(v) for v in room]]
         resized = resizer(image, size)
         padded = pad_to_bounding_box(resized, pads[0], pads[1], rows, columns)
+        height_width(padded)  # TensorFlow asks once more
         return _as_given(padded, batched)

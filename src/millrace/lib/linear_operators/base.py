@@ -14,10 +14,10 @@ from millrace.building.scopes import name_scope
 from millrace.core import dtypes, late, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.linalg.norms import adjoint as adjoint_of
 from millrace.lib.linear_operators.broadcasting import real_part, solve_cholesky, solve_matrix
 from millrace.lib.math.array import eye
 from millrace.lib.math.checks import assert_equal, assert_less, assert_positive
+from millrace.lib.math.matrices import adjoint as adjoint_of
 from millrace.lib.math.reductions import reduce_max
 
 

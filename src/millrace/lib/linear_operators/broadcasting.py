@@ -12,9 +12,9 @@ from millrace.building import raw
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes, shapes
 from millrace.graph.tensor import Tensor
-from millrace.lib.linalg.norms import adjoint as adjoint_of
-from millrace.lib.linalg.norms import cholesky_solve
 from millrace.lib.math.checks import assert_equal, assert_less
+from millrace.lib.math.matrices import adjoint as adjoint_of
+from millrace.lib.math.matrices import cholesky_solve
 from millrace.ops.array.concat import concat
 from millrace.ops.array.constant import zeros
 from millrace.ops.array.reshape import transpose

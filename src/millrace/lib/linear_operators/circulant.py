@@ -12,7 +12,6 @@ from millrace.building.scopes import name_scope
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.linalg.norms import adjoint as adjoint_of
 from millrace.lib.linear_operators.base import LinearOperator, checked_matrix
 from millrace.lib.linear_operators.broadcasting import (
     absolute,
@@ -23,6 +22,7 @@ from millrace.lib.linear_operators.broadcasting import (
     with_one_batch,
 )
 from millrace.lib.math.checks import assert_integer, assert_less_equal, assert_positive
+from millrace.lib.math.matrices import adjoint as adjoint_of
 from millrace.lib.math.reductions import reduce_max, reduce_prod
 from millrace.ops.array.concat import concat
 from millrace.ops.array.constant import ones

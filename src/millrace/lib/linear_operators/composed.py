@@ -8,9 +8,9 @@ from typing import Any
 from millrace.core import shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.linalg.norms import adjoint as adjoint_of
 from millrace.lib.linear_operators.base import LinearOperator
 from millrace.lib.linear_operators.broadcasting import product_of, sum_of, zeros_of_batches
+from millrace.lib.math.matrices import adjoint as adjoint_of
 from millrace.opkit.rules.idioms import conj
 from millrace.ops.array.concat import concat, stack
 

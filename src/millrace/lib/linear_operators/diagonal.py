@@ -12,7 +12,6 @@ from millrace.core import shapes
 from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.linalg.norms import adjoint as adjoint_of
 from millrace.lib.linalg.norms import norm
 from millrace.lib.linear_operators.base import LinearOperator, checked_matrix
 from millrace.lib.linear_operators.broadcasting import (
@@ -25,6 +24,7 @@ from millrace.lib.linear_operators.broadcasting import (
     solve_triangular,
 )
 from millrace.lib.math.checks import assert_positive
+from millrace.lib.math.matrices import adjoint as adjoint_of
 from millrace.opkit.rules.idioms import conj
 from millrace.ops.array.concat import concat
 from millrace.ops.array.constant import ones, zeros

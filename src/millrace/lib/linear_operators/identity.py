@@ -13,10 +13,10 @@ from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import with_dependencies
-from millrace.lib.linalg.norms import adjoint as adjoint_of
 from millrace.lib.linear_operators.base import LinearOperator, checked_matrix
 from millrace.lib.linear_operators.broadcasting import absolute, modulus, real_part
 from millrace.lib.math.checks import assert_equal, assert_non_negative, assert_positive, assert_rank
+from millrace.lib.math.matrices import adjoint as adjoint_of
 from millrace.lib.math.reductions import reduce_min
 from millrace.opkit.rules.idioms import conj, filled, shape_tensor
 from millrace.ops.array.concat import concat, stack

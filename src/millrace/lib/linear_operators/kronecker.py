@@ -13,10 +13,10 @@ from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import group
-from millrace.lib.linalg.norms import adjoint as adjoint_of
 from millrace.lib.linear_operators.base import LinearOperator
 from millrace.lib.linear_operators.broadcasting import product_of
 from millrace.lib.linear_operators.composed import all_parents, checked_operators, common_batch, promises
+from millrace.lib.math.matrices import adjoint as adjoint_of
 from millrace.ops.array.concat import concat
 from millrace.ops.array.constant import zeros
 from millrace.ops.array.fill import ones_like, range_

@@ -9,9 +9,9 @@ from millrace.building.scopes import name_scope
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.linalg.norms import adjoint as adjoint_of
 from millrace.lib.linear_operators.base import LinearOperator, checked_matrix
 from millrace.lib.linear_operators.circulant import LinearOperatorCirculant
+from millrace.lib.math.matrices import adjoint as adjoint_of
 from millrace.ops.array.concat import concat
 from millrace.ops.array.constant import ones
 from millrace.ops.array.fill import zeros_like

@@ -9,6 +9,7 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.convert import convert_to_tensor, shape_tensor
 from millrace.building.dispatch import overridable
+from millrace.building.operators import truediv
 from millrace.building.scopes import name_scope
 from millrace.core import dtypes
 from millrace.core.public import public
@@ -52,10 +53,11 @@ def _counted(name: str | None, arr: Any, weights: Any, minlength: Any, maxlength
             size = raw.Minimum(convert_to_tensor(maxlength, dtypes.int32, "maxlength"), size)
         if weights is None:
             kind = dtypes.as_dtype(dtype)
-            weights = raw.Const(value=np.zeros(0, kind.np_dtype), dtype=kind)
-        else:
-            weights = convert_to_tensor(weights, name="weights")
-        return raw.Bincount(arr, size, weights)
+            return raw.Bincount(arr, size, raw.Const(value=np.zeros(0, kind.np_dtype), dtype=kind))
+        weights = convert_to_tensor(weights, name="weights")
+        if maxlength is None:
+            return raw.UnsortedSegmentSum(weights, arr, size)
+        return raw.Bincount(arr, size, weights)  # which passes over what is too large
 
 
 @public("histogram_fixed_width_bins")
@@ -79,11 +81,18 @@ def histogram_fixed_width_bins(
         values = convert_to_tensor(values, name="values")
         bounds = convert_to_tensor(value_range, name="value_range")
         kind = values.dtype.base_dtype if values.dtype.is_floating else dtypes.float64
-        last = raw.Cast(convert_to_tensor(nbins, dtypes.int32, "nbins") - 1, DstT=kind)
-        low, high = bounds[0], bounds[1]
-        scale = raw.Cast(values - low, DstT=kind) / raw.Cast(high - low, DstT=kind)
-        place = raw.Floor((last + 1) * scale)
-        return raw.Cast(raw.ClipByValue(place, raw.ZerosLike(last), last), DstT=dtypes.as_dtype(dtype))
+        whole = shape_tensor(values)
+        values = raw.Reshape(values, [-1])
+        count = raw.Cast(convert_to_tensor(nbins, dtypes.int32, "nbins"), DstT=kind)
+        low = values - bounds[0]
+        scaled = truediv(low, bounds[1] - bounds[0], name="scaled_values")
+        if scaled.dtype.base_dtype is not kind:
+            scaled = raw.Cast(scaled, DstT=kind)
+        place = raw.Floor(count * scaled, name="indices")
+        with name_scope(None, "clip_by_value") as scope:
+            below = raw.Minimum(place, count - 1)
+            place = raw.Maximum(below, 0, name=scope)
+        return raw.Reshape(raw.Cast(place, DstT=dtypes.as_dtype(dtype)), whole)
 
 
 def _rows_in_segments(data: Tensor, segment_ids: Tensor, num_segments: Any) -> tuple[Tensor, Tensor]:

@@ -90,6 +90,10 @@ def _parts(x: SparseTensor) -> list[Tensor]:
     return [x.indices, x.values, x.dense_shape]
 
 
+# How much more TensorFlow adds to put a one in place of the last length.
+_OF_A_REDUCED_SHAPE = 9
+
+
 def _only(ids: Any, class_id: int | None) -> Any:
     """The sets in the last dimension of `ids`, with nothing but one class."""
     if class_id is None:
@@ -98,6 +102,7 @@ def _only(ids: Any, class_id: int | None) -> Any:
         return sparse_retain(ids, equal(ids.values, class_id))
     shape = shape_tensor(ids, int64)
     wanted = raw.ConcatV2([shape[:-1], [1]], 0, name="concat")
+    wanted.graph.count(_OF_A_REDUCED_SHAPE)
     found = set_intersection(fill(wanted, cast(class_id, int64)), ids)
     return SparseTensor(found.indices, found.values, shape)
 

@@ -14,6 +14,7 @@ from millrace.building.static import static_value
 from millrace.core import shapes
 from millrace.core.dtypes import int32
 from millrace.core.public import public
+from millrace.graph.defaults import get_default_graph
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.array import required_space_to_batch_paddings
 from millrace.opkit.rules import window_args, windows
@@ -481,6 +482,10 @@ def atrous_conv2d(value: Any, filters: Any, rate: int, padding: str, name: str |
     return convolution(value, filters, padding, dilation_rate=[rate, rate], name=name)
 
 
+# TensorFlow lays the images apart before, and together behind the convolution.
+_OF_SPACE_TO_BATCH = 7
+
+
 @public("nn.atrous_conv2d_transpose")
 def atrous_conv2d_transpose(
     value: Any, filters: Any, output_shape: Any, rate: int, padding: str, name: str | None = None
@@ -502,6 +507,8 @@ def atrous_conv2d_transpose(
       ValueError: the shapes or the arguments do not fit together.
     """
     with name_scope(name, "atrous_conv2d_transpose", [value, filters, output_shape]) as scope:
+        if rate != 1:
+            get_default_graph().count(_OF_SPACE_TO_BATCH)
         return conv2d_transpose(value, filters, output_shape, [1, 1], padding, dilations=rate, name=scope)
 
 

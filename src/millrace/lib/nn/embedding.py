@@ -234,7 +234,7 @@ def embedding_lookup_sparse(
             return total
         if combiner == "mean":
             return raw.RealDiv(total, raw.SegmentSum(column, example), name=scope)
-        return raw.RealDiv(total, raw.Sqrt(raw.SegmentSum(raw.Square(column), example)), name=scope)
+        return raw.RealDiv(total, raw.Sqrt(raw.SegmentSum(column**2, example)), name=scope)
 
 
 @public("nn.safe_embedding_lookup_sparse")

@@ -164,9 +164,10 @@ def sufficient_statistics(
             size = int(np.prod([x.dims[a] for a in over], dtype=np.int64))
             count = to_tensor(size, dtype, "Const")
         else:
-            rank = raw.Rank(x) if x.dims is None else len(x.dims)
-            over = [a + rank if a < 0 else a for a in over]
-            sizes = raw.Gather(raw.Cast(raw.Shape(x), DstT=dtype), to_tensor(over, int32))
+            if any(a < 0 for a in over):
+                rank = raw.Rank(x) if x.dims is None else len(x.dims)
+                over = [a + rank if a < 0 else a for a in over]
+            sizes = raw.GatherV2(raw.Cast(raw.Shape(x), DstT=dtype), over, 0)
             count = raw.Prod(sizes, to_tensor([0], int32, "Const"), name="count")
         if shift is None:
             sums, squares = x, raw.Square(x)

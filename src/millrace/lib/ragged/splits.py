@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.building import raw
 from millrace.building.composites import CompositeTensor, spec_of
 from millrace.building.convert import to_tensor
 from millrace.building.scopes import name_scope
@@ -16,7 +17,6 @@ from millrace.lib.ragged.values import RaggedTensorValue
 from millrace.ops.array.concat import concat
 from millrace.ops.array.fill import fill, range_
 from millrace.ops.array.shape import shape
-from millrace.ops.math.cast import cast
 from millrace.ops.math.cumulative import cumsum
 
 
@@ -165,11 +165,11 @@ def segment_ids_to_row_splits(
             )
         segment_ids.dims = shapes.merge(segment_ids.dims, (None,))
         kind = segment_ids.dtype.base_dtype if out_type is None else preferred
-        narrow, rows = cast(segment_ids, dtypes.int32), None
+        narrow, rows = raw.Cast(segment_ids, DstT=dtypes.int32), None
         if num_segments is not None:
             rows = to_tensor(num_segments, name="num_segments", preferred=preferred)
             rows.dims = shapes.merge(rows.dims, ())
-            rows = cast(rows, dtypes.int32)
+            rows = raw.Cast(rows, DstT=dtypes.int32)
         counts = bincount(
             narrow,
             minlength=rows,

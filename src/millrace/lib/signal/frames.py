@@ -191,7 +191,7 @@ def _added(signal: Tensor, step: Tensor) -> Tensor:
     padded = raw.Pad(signal, rows)
     padded = reshape(padded, concat([outer, [frames + pieces, pieces, step]], 0))
     order = concat([range_of(rank), rank + [1, 0, 2]], 0)
-    turned = raw.Transpose(padded, order)
+    turned = raw.Transpose(padded, order, name="transpose")
     flat = reshape(turned, concat([outer, [(frames + pieces) * pieces, step]], 0))
     flat = flat[..., : (frames + pieces - 1) * pieces, :]
     skewed = reshape(flat, concat([outer, [pieces, frames + pieces - 1, step]], 0))

@@ -15,27 +15,43 @@ from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.lengths import (
-    Length,
     at_least_zero,
     fitted,
     length,
     rank_of,
     vector,
 )
-from millrace.ops.array.concat import concat
+from millrace.ops.array.concat import concat, stack
+from millrace.ops.array.constant import zeros
 from millrace.ops.array.fill import range_ as range_of
+from millrace.ops.array.fill import zeros_like
+from millrace.ops.array.shape import rank as rank_tensor
+from millrace.ops.array.shape import shape
 from millrace.ops.math.cast import cast
 from millrace.ops.math.complex import complex as complex_of
 
 # ---------------------------------------------------------------- real Fourier transforms
 
 
-def _lengths_of(fft_length: Any, rank: int) -> tuple[Tensor, list[Length]]:
+def _lengths_of(fft_length: Any, rank: int, x: Tensor) -> tuple[Tensor, list[int] | None]:
+    """The lengths as a tensor, and as numbers where the graph determines them and those of `x`."""
     tensor = to_tensor(fft_length, dtypes.int32)
     if tensor.dims is not None and tensor.dims != (rank,):
         raise ValueError(f"fft_length must have {rank} elements. Received: shape {tensor.shape}")
     value = static_value(tensor)
-    return tensor, [tensor[i] if value is None else int(value[i]) for i in range(rank)]
+    if value is None or x.dims is None or None in x.dims[-rank:]:
+        return tensor, None
+    return tensor, [int(n) for n in value]
+
+
+def _padded(x: Tensor, wanted: Tensor, rank: int) -> Tensor:
+    """Zeros appended to the last `rank` axes where `wanted`, a vector, is longer."""
+    outer = raw.Maximum(0, rank_tensor(x) - rank)
+    lengths = shape(x)[-rank:]
+    ahead = zeros([outer], dtypes.int32)
+    missing = raw.Maximum(0, wanted - lengths)
+    ends = concat([ahead, missing], 0)
+    return raw.Pad(x, stack([zeros_like(ends), ends], axis=1))
 
 
 def _rfft(x: Any, fft_length: Any, rank: int, name: str | None, default: str) -> Tensor:
@@ -48,8 +64,8 @@ def _rfft(x: Any, fft_length: Any, rank: int, name: str | None, default: str) ->
             sizes = np.array(x.dims[-rank:], np.int32) if known else raw.Shape(x)[-rank:]  # type: ignore[index]
             size = to_tensor(sizes, name="Const")
         else:
-            size, wanted = _lengths_of(fft_length, rank)
-            x = fitted(x, wanted)
+            size, wanted = _lengths_of(fft_length, rank, x)
+            x = _padded(x, size, rank) if wanted is None else fitted(x, [*wanted])
         return getattr(raw, default.upper())(x, size, name=scope)
 
 
@@ -62,11 +78,11 @@ def _irfft(x: Any, fft_length: Any, rank: int, name: str | None, default: str) -
             lengths = [length(x, i - rank) for i in range(rank)]
             size = to_tensor(vector(*lengths[:-1], at_least_zero((lengths[-1] - 1) * 2)), name="Const")
         else:
-            size, wanted = _lengths_of(fft_length, rank)
-            halved = wanted[-1] // 2 + 1
-            if wanted[-1] == 0:
-                halved = 0
-            x = fitted(x, [*wanted[:-1], halved])
+            size, wanted = _lengths_of(fft_length, rank, x)
+            if wanted is None:
+                x = _padded(x, concat([size[:-1], size[-1:] // 2 + 1], 0), rank)
+            else:
+                x = fitted(x, [*wanted[:-1], wanted[-1] // 2 + 1 if wanted[-1] else 0])
         return getattr(raw, default.upper())(x, size, name=scope)
 
 
@@ -206,7 +222,7 @@ def dct(
             return raw.Real(rfft(concat([x, x[..., -2:0:-1]], -1)))
         if type == 2:
             phases = _phases(samples, negative=True)
-            spectrum = rfft(x, fft_length=[count * 2])[..., :count]
+            spectrum = rfft(x, fft_length=[2 * count])[..., :count]
             result = raw.Real(spectrum * phases)
             if norm == "ortho":
                 first = 0.5 * raw.Rsqrt(samples)
@@ -219,7 +235,7 @@ def dct(
         else:
             x = x * samples
         spectrum = _phases(samples, negative=False) * complex_of(x, 0.0)
-        return irfft(spectrum, fft_length=[count * 2])[..., :count]
+        return irfft(spectrum, fft_length=[2 * count])[..., :count]
 
 
 def _check_cosine(type: int, n: Any, axis: int, norm: str | None, what: str) -> None:

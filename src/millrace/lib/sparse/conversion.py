@@ -17,7 +17,7 @@ from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.sparse.shaping import sparse_reorder
 from millrace.ops.array.constant import placeholder, zeros
-from millrace.ops.array.fill import fill, range_
+from millrace.ops.array.fill import fill
 from millrace.ops.math.cast import cast
 from millrace.ops.sparse.dense import sparse_to_dense
 
@@ -84,7 +84,12 @@ def sparse_eye(
         rows = _int64(num_rows, "num_rows")
         columns = rows if num_columns is None else _int64(num_columns, "num_columns")
         size = raw.Minimum(rows, columns)
-        steps = range_(size)
+        steps = raw.Range(
+            convert_to_tensor(0, int64, "range/start"),
+            size,
+            convert_to_tensor(1, int64, "range/delta"),
+            name="range",
+        )
         places = raw.Pack([steps, steps], axis=1, name="stack")
         kind = dtypes.as_dtype(dtype).base_dtype
         with name_scope("ones") as scope:

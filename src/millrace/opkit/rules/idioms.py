@@ -33,38 +33,53 @@ class Unbroadcast:
       dz: the gradient of an operation for which TensorFlow 1.15 adds other operations where shapes are known,
         none if all three are the same: these are counted.
       only_same: it does so for three equal shapes alone.
+      same: it does so for three equal shapes in a way of its own.
     """
 
-    def __init__(self, x: Tensor, y: Tensor, dz: Tensor | None = None, only_same: bool = False) -> None:
+    def __init__(
+        self, x: Tensor, y: Tensor, dz: Tensor | None = None, only_same: bool = False, same: bool = True
+    ) -> None:
         self._shapes = shape_tensor(x), shape_tensor(y)
         self._axes = raw.BroadcastGradientArgs(*self._shapes)
-        if dz is not None and x.dims == y.dims == dz.dims and shapes.fully_defined(x.dims):
+        self._absent = (False, False)
+        if same and dz is not None and x.dims == y.dims == dz.dims and shapes.fully_defined(x.dims):
             x.graph.count(-_OF_AN_UNBROADCAST)
+            self._absent = (True, True)
         elif dz is not None and not only_same:
-            count_known_unbroadcast(x, y)
+            self._absent = count_known_unbroadcast(x, y)
 
     def x(self, gradient: Tensor) -> Tensor:
         """`gradient` summed to the shape of x."""
-        return raw.Reshape(raw.Sum(gradient, self._axes[0]), self._shapes[0])
+        return self._reshaped(raw.Sum(gradient, self._axes[0]), 0)
 
     def y(self, gradient: Tensor, negate: bool = False) -> Tensor:
         """`gradient` summed to the shape of y; `negate` changes its sign once it is small."""
         total = raw.Sum(gradient, self._axes[1])
-        return raw.Reshape(raw.Neg(total) if negate else total, self._shapes[1])
+        return self._reshaped(total, 1, negate)
+
+    def _reshaped(self, total: Tensor, side: int, negate: bool = False) -> Tensor:
+        result = raw.Reshape(raw.Neg(total) if negate else total, self._shapes[side])
+        if self._absent[side]:
+            total.graph.absent |= {total.op, result.op}
+        return result
 
 
-def count_known_unbroadcast(x: Tensor, y: Tensor) -> None:
+def count_known_unbroadcast(x: Tensor, y: Tensor) -> tuple[bool, bool]:
     """Counts what TensorFlow 1.15 adds to sum two gradients to known shapes.
 
     Which axes are summed is worked out once for each pair of shapes, and only what was broadcast is summed.
+
+    Returns:
+      For each of the two whether 1.15 knows that nothing is to be summed.
     """
     if not (shapes.fully_defined(x.dims) and shapes.fully_defined(y.dims)):
-        return
+        return False, False
     x.graph.count(-_OF_AN_UNBROADCAST)
     z = shapes.broadcast(x.dims, y.dims)
     x.graph.count(_OF_A_SUM * sum(t.dims != z for t in (x, y)))
     if comes_first(x.graph, ("broadcast", x.dims, y.dims)):
         x.graph.count(_OF_AXES)
+    return x.dims == z, y.dims == z
 
 
 def comes_first(graph: Graph, question: Hashable) -> bool:

@@ -215,6 +215,8 @@ def batch_gather(params: Any, indices: Any, name: str | None = None) -> Tensor:
         if indices.dims is None:
             raise ValueError("batch_gather: indices must have a known rank. Received: shape <unknown>")
         batch = len(indices.dims) - 1
+        # TensorFlow numbers the rows of all batches through, one dimension after another
+        get_default_graph().count(23 + batch * (16 + batch))
         return apply(GatherV2, params, indices, batch, batch_dims=batch, name=scope)
 
 

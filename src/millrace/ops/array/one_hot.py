@@ -235,8 +235,8 @@ def searchsorted(
         raise ValueError(f"searchsorted: side must be 'left' or 'right'. Received: {side!r}")
     rows = to_tensor(sorted_sequence, name="sorted_sequence")
     wanted = to_tensor(values, rows.dtype.base_dtype, "values")
-    rows_2d = raw.Reshape(rows, raw.Pack([-1, shape_tensor(rows)[-1]]))
-    values_2d = raw.Reshape(wanted, raw.Pack([-1, shape_tensor(wanted)[-1]]))
+    rows_2d = raw.Reshape(rows, [-1, shape_tensor(rows)[-1]])
+    values_2d = raw.Reshape(wanted, [-1, shape_tensor(wanted)[-1]])
     opdef = LowerBound if side == "left" else UpperBound
     found = apply(opdef, rows_2d, values_2d, out_type=dtypes.as_dtype(out_type), name=name)
     return raw.Reshape(found, shape_tensor(wanted))

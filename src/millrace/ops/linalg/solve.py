@@ -451,32 +451,30 @@ def matrix_triangular_solve(
     return raw.MatrixTriangularSolve(matrix, rhs, lower=lower, adjoint=adjoint, name=name)
 
 
-@public("matrix_solve_ls", "linalg.lstsq")
-def matrix_solve_ls(
-    matrix: Any, rhs: Any, l2_regularizer: Any = 0.0, fast: bool = True, name: str | None = None
-) -> Tensor:
-    """Solves linear least-squares problems.
-
-    Args:
-      matrix: `[..., m, n]`, float16, float32, float64 or complex.
-      rhs: `[..., m, k]`, same dtype and batch.
-      l2_regularizer: weight of |X|^2, a number or float64 scalar; it does nothing without `fast`.
-      fast: by the normal equations, which needs full rank; otherwise by an orthogonal decomposition.
-      name: op name; default "MatrixSolveLs".
-
-    Returns:
-      `[..., n, k]`.
-
-    Raises:
-      InvalidArgumentError: when run, a matrix has not full rank and `fast` is set.
-    """
-    return raw.MatrixSolveLs(matrix, rhs, l2_regularizer, fast=fast, name=name)
+# How many operations TensorFlow's matrix exponential is beyond one, and how many more for open shapes.
+_OF_A_SERIES, _OF_A_LONG_SERIES = 176, 297
+_OF_OPEN_SIDES, _OF_AN_OPEN_BATCH, _OF_AN_OPEN_RANK = 7, 11, 14
 
 
 @public("linalg.expm")
 def matrix_exponential(input: Any, name: str | None = None) -> Tensor:
     """The exponentials of `[..., m, m]` matrices, float or complex; same shape and dtype."""
-    return raw.MatrixExponential(input, name=name or "matrix_exponential")
+    exponential = raw.MatrixExponential(input, name=name or "matrix_exponential")
+    exponential.graph.count(_of_an_exponential(exponential))
+    return exponential
+
+
+def _of_an_exponential(x: Tensor) -> int:
+    """How much more TensorFlow adds for a matrix exponential, whose series and branches are operations."""
+    kind = x.dtype.base_dtype
+    series = _OF_A_LONG_SERIES if kind.real_dtype is dtypes.float64 else _OF_A_SERIES
+    if x.dims is None:
+        opened = _OF_AN_OPEN_RANK
+    elif None in x.dims[:-2]:
+        opened = _OF_AN_OPEN_BATCH
+    else:
+        opened = _OF_OPEN_SIDES * (None in x.dims)
+    return series + opened + kind.is_complex
 
 
 @public("linalg.logm")

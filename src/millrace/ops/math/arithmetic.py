@@ -20,7 +20,7 @@ from millrace.graph.opdef import declare
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules import shape_rules
 from millrace.opkit.rules.families import binary
-from millrace.opkit.rules.idioms import Unbroadcast, after, conj, count_known_unbroadcast
+from millrace.opkit.rules.idioms import Unbroadcast, after, conj
 
 _SUMMABLE = (
     FLOATING | COMPLEX | frozenset({dtypes.uint8, dtypes.int8, dtypes.int16, dtypes.int32, dtypes.int64})
@@ -65,8 +65,7 @@ def _squared_difference_grad(op, dz):
 def _pow_grad(op, dz):
     x, y = op.inputs
     z = op.outputs[0]
-    to = Unbroadcast(x, y)
-    count_known_unbroadcast(x, y)
+    to = Unbroadcast(x, y, dz, same=False)
     x, y, z = conj(x), conj(y), conj(z)
     dx = to.x(dz * y * raw.Pow(x, y - 1))
     # log(x) only where it is defined: elsewhere z does not depend on y in the reals
