@@ -26,6 +26,13 @@ def _of(module, name):
         ("contrib.distributions.python.ops.bijectors", "Affine", tf.contrib.distributions.bijectors.Affine),
         ("python.ops.lookup_ops", "HashTable", tf.lookup.StaticHashTable),
         ("python.framework.dtypes", "float32_ref", tf.float32._as_ref),
+        ("python.client.session", "BaseSession", tf.Session.__base__),
+        ("python.ops.template", "Template", type(tf.make_template("scope", lambda: 1))),
+        ("python.training.monitored_session", "_MonitoredSession", tf.train.MonitoredSession.__base__),
+        ("python.keras.layers.merge", "_Merge", tf.keras.layers.Add.__base__),
+        ("python.framework.func_graph", "FuncGraph", None),
+        ("python.keras.engine.network", "Network", None),
+        ("python.feature_column.feature_column_v2", "CategoricalColumn", None),
     ],
 )
 def test_a_private_path_leads_to_the_public_object(module, name, public):

@@ -90,6 +90,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "bincount": "millrace.lib.math.counting:bincount_v2",
     },
     "compat.v2.nn": {
+        "avg_pool2d": "millrace.ops.nn.pool:avg_pool2d",
         "dilation2d": "millrace.ops.nn.morphology:dilation2d_v2",
         "erosion2d": "millrace.ops.nn.morphology:erosion2d_v2",
         "fractional_avg_pool": "millrace.ops.nn.pool_fractional:fractional_avg_pool_v2",
@@ -486,6 +487,8 @@ PRIVATE: dict[str, dict[str, str]] = {
         "list_local_devices": "millrace.session.devices:list_local_devices",
     },
     "python.client.session": {
+        "BaseSession": "millrace.session.session:BaseSession",
+        "SessionInterface": "millrace.session.session:BaseSession",
         "_DeviceAttributes": "millrace.session.devices:DeviceAttributes",
         "register_session_run_conversion_functions": "millrace.session.fetch:register_session_run_conversion_functions",
     },
@@ -694,6 +697,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "_FeatureColumn": "millrace.models.feature_columns.base:FeatureColumn",
     },
     "python.feature_column.feature_column_v2": {
+        "CategoricalColumn": "millrace.models.feature_columns.base:CategoricalColumn",
         "DenseColumn": "millrace.models.feature_columns.base:DenseColumn",
         "FeatureColumn": "millrace.models.feature_columns.base:FeatureColumn",
     },
@@ -740,6 +744,9 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.framework.errors_impl": {
         "OperatorNotAllowedInGraphError": "millrace.core.errors:OperatorNotAllowedInGraphError",
+    },
+    "python.framework.func_graph": {
+        "FuncGraph": "millrace.building.function:FunctionGraph",
     },
     "python.framework.function": {
         "Defun": "millrace.lib.variables.graph_functions:Defun",
@@ -842,6 +849,12 @@ PRIVATE: dict[str, dict[str, str]] = {
         "_preprocess_conv2d_input": "millrace.models.keras.backend.convolutions:images_with_channels_last",
         "_preprocess_padding": "millrace.models.keras.backend.convolutions:native_padding",
         "get_graph": "millrace.models.keras.backend.session:get_default_graph",
+    },
+    "python.keras.engine.network": {
+        "Network": "millrace.models.keras.engine.network:Network",
+    },
+    "python.keras.layers.merge": {
+        "_Merge": "millrace.models.keras.layers.merging:_Merge",
     },
     "python.keras.layers.recurrent": {
         "DropoutRNNCellMixin": "millrace.models.keras.layers.cells:DroppingCell",
@@ -1052,6 +1065,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "parameterized_truncated_normal": "millrace.ops.random.draws:parameterized_truncated_normal",
     },
     "python.ops.resource_variable_ops": {
+        "BaseResourceVariable": "millrace.lib.variables.resource_variables:ResourceVariable",
         "ResourceVariable": "millrace.lib.variables.resource_variables:ResourceVariable",
         "_from_proto_fn": "millrace.lib.variables.resource_variables:from_proto_of",
         "_to_proto_fn": "millrace.lib.variables.resource_variables:to_proto_of",
@@ -1119,6 +1133,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "_INVALID_SCOPE_CHARACTERS": "millrace.lib.platform.syntax_trees:INVALID_SCOPE_CHARACTERS",
     },
     "python.ops.template": {
+        "Template": "millrace.lib.variables.template:Template",
         "make_template": "millrace.lib.variables.template:make_template",
     },
     "python.ops.variable_scope": {
@@ -1380,6 +1395,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "WorkerSessionCreator": "millrace.training.sessions.scaffold:WorkerSessionCreator",
         "_CoordinatedSession": "millrace.training.sessions.layers:CoordinatedSession",
         "_HookedSession": "millrace.training.sessions.layers:HookedSession",
+        "_MonitoredSession": "millrace.training.sessions.monitored:MonitoredBase",
         "_RecoverableSession": "millrace.training.sessions.layers:RecoverableSession",
     },
     "python.training.moving_averages": {

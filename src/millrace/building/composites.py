@@ -6,7 +6,6 @@ import abc
 from collections.abc import Sequence
 from typing import Any
 
-from millrace.building.tensor_like import TensorLike
 from millrace.core import late, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -18,7 +17,7 @@ def spec_of(value: Any) -> Any:
 
 
 @public("python.framework.composite_tensor.CompositeTensor")
-class CompositeTensor(TensorLike, abc.ABC):
+class CompositeTensor(abc.ABC):
     """A value made of several tensors: sparse tensors, rows of a tensor, ragged tensors.
 
     Whatever takes a value apart and puts it together again (sessions, branches, loops, nested structures)

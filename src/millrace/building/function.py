@@ -18,6 +18,7 @@ from millrace.building.capturing import Capturing
 from millrace.building.create import create
 from millrace.core import dtypes, shapes
 from millrace.core.kinds import LISTS
+from millrace.core.public import public
 from millrace.graph import location
 from millrace.graph.graph import Graph
 from millrace.graph.opdef import lookup
@@ -25,6 +26,7 @@ from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
 
 
+@public("python.framework.func_graph.FuncGraph")
 class FunctionGraph(Capturing, Graph):
     """A function that is a graph.
 

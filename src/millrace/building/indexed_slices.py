@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from millrace.building import convert, raw
 from millrace.building.composites import CompositeTensor, spec_of
 from millrace.building.static import static_dims, static_value
+from millrace.building.tensor_like import TensorLike
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
@@ -25,7 +26,7 @@ class IndexedSlicesValue(NamedTuple):
 
 
 @public("IndexedSlices")
-class IndexedSlices(CompositeTensor):
+class IndexedSlices(CompositeTensor, TensorLike):
     """Rows of a tensor: row `values[i]` stands at place `indices[i]`; rows with one index add up.
 
     Args:

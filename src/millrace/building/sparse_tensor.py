@@ -10,6 +10,7 @@ from millrace.building.composites import CompositeTensor, spec_of
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import name_scope
 from millrace.building.static import static_dims
+from millrace.building.tensor_like import TensorLike
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph.defaults import session_for
@@ -26,7 +27,7 @@ class SparseTensorValue(NamedTuple):
 
 
 @public("SparseTensor", "sparse.SparseTensor")
-class SparseTensor(CompositeTensor):
+class SparseTensor(CompositeTensor, TensorLike):
     """Values at some places of a tensor whose other elements are zero, or missing.
 
     Most operations want the places in row-major order; `tf.sparse_reorder` sorts them.

@@ -1,10 +1,16 @@
-"""What stands for a tensor without being one: several tensors in one object."""
+"""What passes for a tensor: tensors, sparse ones, and rows of them."""
 
 from __future__ import annotations
 
+import abc
+
 from millrace.core.public import public
+from millrace.graph.tensor import Tensor
 
 
 @public("python.framework.ops._TensorLike", "python.framework.tensor_like._TensorLike")
-class TensorLike:
-    """Base of sparse tensors and of rows of tensors, for `isinstance`."""
+class TensorLike(abc.ABC):  # noqa: B024 - it only says who belongs to it
+    """Tensors, sparse tensors and rows of tensors, for `isinstance`."""
+
+
+TensorLike.register(Tensor)

@@ -126,6 +126,7 @@ def _each(observers: Sequence[Any]) -> Callable[..., None]:
     return tell
 
 
+@public("python.client.session.BaseSession", "python.client.session.SessionInterface")
 class BaseSession:
     """What `Session` and `InteractiveSession` share."""
 

@@ -6,7 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
-        "millrace.contributed.checkpoint.containers": "Checkpointable CheckpointableBase=Checkpointable CheckpointableObjectGraph List Mapping UniqueNameTracker dot_graph_from_checkpoint list_objects object_metadata",
+        "millrace.contributed.checkpoint.containers": "Checkpointable CheckpointableBase CheckpointableObjectGraph List Mapping UniqueNameTracker dot_graph_from_checkpoint list_objects object_metadata",
         "millrace.saver.kept_checkpoints": "CheckpointManager",
     },
 )

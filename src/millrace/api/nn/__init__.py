@@ -27,7 +27,7 @@ __all__, __getattr__, __dir__ = namespace(
         "millrace.ops.nn.conv_depthwise": "depthwise_conv2d_backprop_filter depthwise_conv2d_backprop_input depthwise_conv2d_native depthwise_conv2d_native_backprop_filter=depthwise_conv2d_backprop_filter depthwise_conv2d_native_backprop_input=depthwise_conv2d_backprop_input",
         "millrace.ops.nn.lrn": "local_response_normalization=lrn lrn",
         "millrace.ops.nn.morphology": "dilation2d erosion2d",
-        "millrace.ops.nn.pool": "avg_pool avg_pool2d max_pool max_pool2d",
+        "millrace.ops.nn.pool": "avg_pool avg_pool2d=avg_pool max_pool max_pool2d",
         "millrace.ops.nn.pool3d": "avg_pool3d max_pool3d",
         "millrace.ops.nn.pool_argmax": "max_pool_with_argmax",
         "millrace.ops.nn.pool_fractional": "fractional_avg_pool fractional_max_pool",

@@ -93,7 +93,7 @@ from millrace.ops.nn.lrn import lrn as lrn
 from millrace.ops.nn.morphology import dilation2d as dilation2d
 from millrace.ops.nn.morphology import erosion2d as erosion2d
 from millrace.ops.nn.pool import avg_pool as avg_pool
-from millrace.ops.nn.pool import avg_pool2d as avg_pool2d
+from millrace.ops.nn.pool import avg_pool as avg_pool2d
 from millrace.ops.nn.pool import max_pool as max_pool
 from millrace.ops.nn.pool import max_pool2d as max_pool2d
 from millrace.ops.nn.pool3d import avg_pool3d as avg_pool3d

@@ -8,18 +8,34 @@ from typing import Any
 
 from millrace.core import protos
 from millrace.core.public import public
+from millrace.lib.variables.module import Module
 from millrace.lib.variables.variable import Variable
 from millrace.saver.checkpoint.object_graph import GRAPH_KEY
 from millrace.saver.checkpoint.reader import load_checkpoint
 from millrace.saver.tracking import ObjectGraph, is_trackable
 
 
-@public(
-    "contrib.checkpoint.CheckpointableBase",
-    "contrib.checkpoint.Checkpointable",
-    "contrib.eager.Checkpointable",
-)
-class Checkpointable:
+class _Tracked(type):
+    """Makes everything that a checkpoint of objects can hold an instance."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return super().__instancecheck__(instance) or (cls is CheckpointableBase and is_trackable(instance))
+
+
+class _AutoTracked(_Tracked):
+    """Makes modules, layers and models instances, too."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return super().__instancecheck__(instance) or (cls is Checkpointable and isinstance(instance, Module))
+
+
+@public("contrib.checkpoint.CheckpointableBase")
+class CheckpointableBase(metaclass=_Tracked):
+    """An object that a checkpoint of objects can hold."""
+
+
+@public("contrib.checkpoint.Checkpointable", "contrib.eager.Checkpointable")
+class Checkpointable(CheckpointableBase, metaclass=_AutoTracked):
     """An object whose attributes a checkpoint of objects holds."""
 
 

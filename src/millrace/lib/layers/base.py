@@ -242,7 +242,7 @@ class Layer(layer.Layer):
     def __deepcopy__(self, memo: dict[int, Any]) -> Layer:
         new = type(self).__new__(type(self))
         memo[id(self)] = new
-        new.__dict__.update(self.__dict__)
+        vars(new).update(vars(self))
         return new
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import abc
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -38,7 +39,7 @@ _KEYWORDS = {
 }
 
 
-class Layer(Collecting, Connected):
+class Layer(Collecting, Connected, metaclass=abc.ABCMeta):
     """Base of layers: subclasses make variables in `build` and compute in `call`.
 
     Args:

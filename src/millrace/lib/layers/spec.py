@@ -39,6 +39,22 @@ class InputSpec:
         given = {k: v for k, v in vars(self).items() if v is not None and v != {}}
         return f"InputSpec({', '.join(f'{k}={v}' for k, v in given.items())})"
 
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make another one like this."""
+        return {
+            "dtype": None if self.dtype is None else self.dtype.name,
+            "shape": self.shape,
+            "ndim": self.ndim,
+            "max_ndim": self.max_ndim,
+            "min_ndim": self.min_ndim,
+            "axes": self.axes,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> InputSpec:
+        """One made of what `get_config` gave."""
+        return cls(**config)
+
     def check(self, tensor: Any, who: str) -> None:
         """Refuses a tensor that is not as this says; `who` begins the message.
 

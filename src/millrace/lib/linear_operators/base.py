@@ -19,6 +19,7 @@ from millrace.lib.math.array import eye
 from millrace.lib.math.checks import assert_equal, assert_less, assert_positive
 from millrace.lib.math.matrices import adjoint as adjoint_of
 from millrace.lib.math.reductions import reduce_max
+from millrace.lib.variables.module import Module
 
 
 def dims_tensor(dims: shapes.Dims, fallback: Any) -> Tensor:
@@ -29,7 +30,7 @@ def dims_tensor(dims: shapes.Dims, fallback: Any) -> Tensor:
 
 
 @public("linalg.LinearOperator")
-class LinearOperator:
+class LinearOperator(Module):
     """A (batch of) matrices by what they do; subclasses say at least their shape and `_matmul`.
 
     Args:

@@ -14,7 +14,10 @@ from millrace.graph.tensor import Tensor
 from millrace.lib.variables.variable import Variable
 
 
-@public("python.ops.resource_variable_ops.ResourceVariable")
+@public(
+    "python.ops.resource_variable_ops.ResourceVariable",
+    "python.ops.resource_variable_ops.BaseResourceVariable",
+)
 class ResourceVariable(Variable):
     """A variable whose value is named by a handle (`VarHandleOp`)."""
 

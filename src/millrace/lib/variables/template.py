@@ -44,6 +44,7 @@ def make_template(
     return Template(name_, func_, create_scope_now_, unique_name_, custom_getter_)
 
 
+@public("python.ops.template.Template")
 class Template:
     """A function and the variable scope that all its calls share."""
 

@@ -75,6 +75,7 @@ class SequenceTensor(NamedTuple):
     sequence_length: Any
 
 
+@public("python.feature_column.feature_column_v2.CategoricalColumn")
 class CategoricalColumn(FeatureColumn):
     """A column of sparse ids."""
 

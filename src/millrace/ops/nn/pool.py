@@ -251,7 +251,7 @@ def max_pool2d(
         return _max_pool(input, ksize, strides, padding, data_format, scope)
 
 
-@public("nn.avg_pool")
+@public("nn.avg_pool", "nn.avg_pool2d")
 def avg_pool(
     value: Any,
     ksize: Any,
@@ -283,7 +283,7 @@ def avg_pool(
         return _mean_of_windows(value, ksize, strides, padding, data_format, scope)
 
 
-@public("nn.avg_pool2d")
+@public("compat.v2.nn.avg_pool2d")
 def avg_pool2d(
     input: Any, ksize: Any, strides: Any, padding: str, data_format: str = "NHWC", name: str | None = None
 ) -> Tensor:

@@ -50,6 +50,7 @@ class StepContext:
         raise StopIteration("step_fn has requested the iterations to stop.")
 
 
+@public("python.training.monitored_session._MonitoredSession")
 class MonitoredBase:
     """What `MonitoredSession` and `SingularMonitoredSession` share.
 

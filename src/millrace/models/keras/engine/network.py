@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.core import nest, shapes
+from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import settings, tracking
 from millrace.lib.layers.base import Layer as ScopedLayer
@@ -54,6 +55,7 @@ def by_place(layers: list[Any]) -> list[tuple[str, Any]]:
     return found
 
 
+@public("python.keras.engine.network.Network")
 class Network(Layer):
     """Layers joined by their calls: given inputs and outputs, or what a subclass' `call` does.
 

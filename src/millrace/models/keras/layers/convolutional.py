@@ -528,3 +528,13 @@ class DepthwiseConv2D(_Convolution):
             "depthwise_regularizer": penalties.serialize(self.depthwise_regularizer),
             "depthwise_constraint": constraints.serialize(self.depthwise_constraint),
         }
+
+
+# Who counts as what, as in TensorFlow: transposed and depthwise convolutions, and the layers of `tf.layers`.
+Conv2D.register(Conv2DTranspose)
+Conv2D.register(DepthwiseConv2D)
+Conv3D.register(Conv3DTranspose)
+for _layer in (Conv1D, Conv2D, Conv3D, Conv2DTranspose, Conv3DTranspose):
+    _layer.register(getattr(convolutional, _layer.__name__))
+for _layer in (SeparableConv1D, SeparableConv2D):
+    _layer.register(getattr(separable, _layer.__name__))

@@ -249,3 +249,8 @@ class ActivityRegularization(SameShape):
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""
         return {**super().get_config(), "l1": self.l1, "l2": self.l2}
+
+
+# The layers of `tf.layers` count as these, as in TensorFlow.
+Dense.register(core.Dense)
+Dropout.register(core.Dropout)

@@ -36,6 +36,7 @@ def _listed(input_shape: Any, layer: str, least: int = 1) -> list[tuple[Any, ...
     return [tuple(shapes.as_dims(s) or ()) for s in input_shape]
 
 
+@public("python.keras.layers.merge._Merge")
 class _Merge(Layer):
     """Joins inputs element by element; shapes broadcast."""
 

@@ -246,3 +246,6 @@ class LayerNormalization(SameShape):
             "beta_constraint": constraints.serialize(self.beta_constraint),
             "gamma_constraint": constraints.serialize(self.gamma_constraint),
         }
+
+
+BatchNormalization.register(normalization.BatchNormalization)  # `tf.layers`', as in TensorFlow

@@ -208,3 +208,15 @@ class GlobalMaxPooling3D(_GlobalMax):
     """The largest element of each channel of volumes; arguments as for `GlobalAveragePooling1D`."""
 
     rank = 3
+
+
+# The layers of `tf.layers` count as these, as in TensorFlow.
+for _layer in (
+    MaxPooling1D,
+    MaxPooling2D,
+    MaxPooling3D,
+    AveragePooling1D,
+    AveragePooling2D,
+    AveragePooling3D,
+):
+    _layer.register(getattr(pooling, _layer.__name__))

@@ -142,3 +142,6 @@ class RepeatVector(Layer):
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""
         return {**super().get_config(), "n": self.n}
+
+
+Flatten.register(core.Flatten)  # `tf.layers`', as in TensorFlow

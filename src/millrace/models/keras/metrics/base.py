@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from millrace.ops.math.cast import cast
 from millrace.ops.math.division import div_no_nan
 
 
-class _Wrapping(type):
+class _Wrapping(abc.ABCMeta):
     """Makes a subclass' `update_state` note its operation, and its `result` a tensor of the metric."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
