@@ -160,8 +160,8 @@ struct Product {
   /* Packs rows [row, row + rows) and columns [k, k + depth) of A: row r at r * STRIDE, or, where `deep`,
      element k of all ROWS rows at k * ROWS. Rows beyond are zeros. */
   void (*pack_a)(const Product *p, float *panel, int64_t row, int rows, int64_t k, int depth);
-  /* Packs columns [column, column + columns) of B: the COLUMNS elements of each k together, zeros beyond. */
-  void (*pack_b)(const Product *p, float *panel, int64_t column, int columns, int64_t k, int depth);
+  /* Packs columns [column, column + width) of B in panels of COLUMNS: the elements of each k together, zeros beyond. */
+  void (*pack_b)(const Product *p, float *packed, int64_t column, int64_t width, int64_t k, int depth);
   int deep;
   /* What is done to C at last: (C - mean) factor, bias added, all three one for each column, addend added, negative numbers
      made zero, only what `mask` is positive for kept; the last ones have C's shape. */
@@ -209,19 +209,20 @@ static void a_turned(const Product *p, float *panel, int64_t row, int rows, int6
     for (int r = 0; r < ROWS; r++) panel[i * ROWS + r] = r < rows ? from[i * p->lda + r] : 0;
 }
 
-static void b_plain(const Product *p, float *panel, int64_t column, int columns, int64_t k, int depth) {
-  const float *from = p->b + k * p->ldb + column;
-  if (columns == COLUMNS) {
-    for (int i = 0; i < depth; i++) {
-      const loose *line = (const loose *)(from + i * p->ldb);
-      ((vec *)(panel + i * COLUMNS))[0] = line[0];
-      ((vec *)(panel + i * COLUMNS))[1] = line[1];
-    }
-    return;
-  }
+/* Row by row, as they lie in memory: a large matrix comes from there, and a processor fetches ahead what lies side by side. */
+static void b_plain(const Product *p, float *packed, int64_t column, int64_t width, int64_t k, int depth) {
+  int64_t rest = width % COLUMNS, panel = (int64_t)depth * COLUMNS;
   for (int i = 0; i < depth; i++) {
-    copy(panel + i * COLUMNS, from + i * p->ldb, columns);
-    clear(panel + i * COLUMNS + columns, COLUMNS - columns);
+    const float *from = p->b + (k + i) * p->ldb + column, *last = from + width - rest;
+    float *to = packed + i * COLUMNS;
+    for (; from < last; from += COLUMNS, to += panel) {
+      ((vec *)to)[0] = ((const loose *)from)[0];
+      ((vec *)to)[1] = ((const loose *)from)[1];
+    }
+    if (rest) {
+      copy(to, from, rest);
+      clear(to + rest, COLUMNS - rest);
+    }
   }
 }
 
@@ -258,18 +259,22 @@ static void turn(float *panel, const float *from, int64_t stride, int columns, i
     for (int j = 0; j < COLUMNS; j++) panel[i * COLUMNS + j] = j < columns ? from[j * stride + i] : 0;
 }
 
-static void b_turned(const Product *p, float *panel, int64_t column, int columns, int64_t k, int depth) {
-  turn(panel, p->b + column * p->ldb + k, p->ldb, columns, depth);
+static void b_turned(const Product *p, float *packed, int64_t column, int64_t width, int64_t k, int depth) {
+  for (int64_t j = 0; j < width; j += COLUMNS)
+    turn(packed + j * depth, p->b + (column + j) * p->ldb + k, p->ldb, (int)least(COLUMNS, width - j), depth);
 }
 
 /* B[(tap, o), i] = filter[last tap - tap, i, o]: what takes a gradient back through a convolution. */
-static void b_reversed(const Product *p, float *panel, int64_t column, int columns, int64_t k, int depth) {
+static void b_reversed(const Product *p, float *packed, int64_t column, int64_t width, int64_t k, int depth) {
   int64_t outputs = p->inner, inputs = p->n, taps = p->k / outputs;
-  while (depth > 0) {
-    int64_t tap = k / outputs, first = k % outputs;
-    int some = outputs - first < depth ? (int)(outputs - first) : depth;
-    turn(panel, p->b + ((taps - 1 - tap) * inputs + column) * outputs + first, outputs, columns, some);
-    panel += some * COLUMNS, k += some, depth -= some;
+  for (int64_t j = 0; j < width; j += COLUMNS) {
+    int columns = (int)least(COLUMNS, width - j), left = depth;
+    for (int64_t at = k; left > 0;) {
+      int64_t tap = at / outputs, first = at % outputs;
+      int some = (int)least(outputs - first, left);
+      turn(packed, p->b + ((taps - 1 - tap) * inputs + column + j) * outputs + first, outputs, columns, some);
+      packed += some * COLUMNS, at += some, left -= some;
+    }
   }
 }
 
@@ -638,8 +643,7 @@ static void block(const Product *p, float *c, int64_t m0, int64_t m1, int64_t n0
     int64_t width = least(WIDTH, n1 - n);
     for (int64_t k = k0; k < k1; k += even) {
       int depth = (int)least(even, k1 - k);
-      for (int64_t j = 0; j < width && !p->packed; j += COLUMNS)
-        p->pack_b(p, packed_b + j * depth, n + j, (int)least(COLUMNS, width - j), k, depth);
+      if (!p->packed) p->pack_b(p, packed_b, n, width, k, depth);
       /* Zeros of the padding times numbers may be left out; times infinity they are NaN. */
       int leaves_out = p->by_pixels || p->pack_a == a_windows_turned;
       int sparse = leaves_out && all_finite(packed_b, padded(width, COLUMNS) * depth);
@@ -785,10 +789,12 @@ XLA_FFI_Error *millrace_matmul(XLA_FFI_CallFrame *frame) {
   return multiply(frame, &p);
 }
 
+enum { PACKED_PART = 8 * COLUMNS };
+
 static void pack_part(const void *job, int index) {
   const Product *p = job;
-  int64_t column = (int64_t)index * COLUMNS;
-  p->pack_b(p, p->c + column * p->k, column, (int)least(COLUMNS, p->n - column), 0, (int)p->k);
+  int64_t column = (int64_t)index * PACKED_PART;
+  p->pack_b(p, p->c + column * p->k, column, least(PACKED_PART, p->n - column), 0, (int)p->k);
 }
 
 /* The form PACKED of b, with numbers {b is transposed}: [columns / COLUMNS, rows, COLUMNS], zeros beyond. */
@@ -798,7 +804,7 @@ XLA_FFI_Error *millrace_pack(XLA_FFI_CallFrame *frame) {
   int turns = numbers(frame)[0] != 0;
   Product p = {.n = b->dims[!turns], .k = b->dims[turns], .b = b->data, .ldb = b->dims[1], .c = result(frame, 0)->data};
   p.pack_b = turns ? b_turned : b_plain;
-  in_parallel(frame, pack_part, &p, (int)((p.n + COLUMNS - 1) / COLUMNS));
+  in_parallel(frame, pack_part, &p, (int)((p.n + PACKED_PART - 1) / PACKED_PART));
   return NULL;
 }
 
