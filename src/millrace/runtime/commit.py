@@ -32,6 +32,31 @@ def owned(value: Any) -> Any:
     return np.array(value) if isinstance(value, _ARRAYS) else value
 
 
+class Settle:
+    """Moves the values of cells to where compiled programs take them from.
+
+    A program that reads an array of the host copies it at each call: the weights of a network that was
+    restored, a fifth of a step. What it finds unchanged at a second call is moved there for good.
+
+    Args:
+      place: gives the value where programs take it.
+    """
+
+    def __init__(self, place: Callable[[Any], Any]) -> None:
+        self._place = place
+        self._seen: dict[str, int] = {}
+
+    def __call__(self, cell: Cell, value: np.ndarray) -> Any:
+        """The value of `cell`, there if it was the same at the last call."""
+        if self._seen.get(cell.key) != id(value):
+            self._seen[cell.key] = id(value)
+            return value
+        placed = self._place(value)
+        if cell.value is value:
+            cell.value = placed
+        return placed
+
+
 class Read:
     """Reads the cells of a plan with many variables.
 
@@ -40,6 +65,7 @@ class Read:
         what is called where there must be one.
       known: the types of values that need no conversion, or None for values that programs take as they are.
       convert: makes any other value one of these.
+      settle: moves the arrays of the cells at `settled` to where programs take them.
     """
 
     def __init__(
@@ -47,11 +73,15 @@ class Read:
         uses: Sequence[tuple[int, Callable[[Cell], Any] | None, Callable[[], Exception] | None]],
         known: frozenset[type] | None,
         convert: Callable[[Any], Any],
+        settle: Settle | None,
+        settled: Sequence[int],
     ) -> None:
         self._registers = [register for register, _, _ in uses]
         self._wanting = [(i, make, refuse) for i, (_, make, refuse) in enumerate(uses) if make or refuse]
         self._known = known
         self._convert = convert
+        self._settle = settle
+        self._settled = settled
 
     def __call__(self, registers: list[Any], cells: Sequence[Cell]) -> None:
         """Puts the values into `registers`."""
@@ -65,6 +95,10 @@ class Read:
                     values[i] = make(cells[i])
                 elif values[i] is None and refuse is not None:
                     raise refuse()
+        if self._settle is not None and np.ndarray in kinds:
+            for i in self._settled:
+                if type(values[i]) is np.ndarray:
+                    values[i] = self._settle(cells[i], values[i])
         _consume(map(registers.__setitem__, self._registers, values))
 
 

@@ -307,16 +307,17 @@ class _Segmented:
         """All of it as one function."""
         if not self._programs:
             return interpret.compile_plan(self._plan, whole=self._whole)
-        return interpret.compile_plan(self._plan, self._parts, self._program, self._whole)
+        return self._build(self._plan, self._parts, self._whole)
 
     def apart(self, store: Store) -> Parts:
         """The same programs and host steps, called one after another."""
-
-        def build(part: Plan, steps: Any, whole: bool) -> Callable[..., Any]:
-            return interpret.compile_plan(part, steps, self._program, whole)
-
         pieces = [[part] for part in self._parts] or [[]]
-        return Parts(self._plan, cut_all(Cutter(self._plan, store, build), pieces, self._plan), store)
+        return Parts(self._plan, cut_all(Cutter(self._plan, store, self._build), pieces, self._plan), store)
+
+    def _build(self, plan: Plan, parts: Any, whole: bool) -> Callable[..., Any]:
+        from millrace.runtime.xla.program import placed
+
+        return interpret.compile_plan(plan, parts, self._program, whole, placed)
 
     def _program(self, segment: Segment) -> Callable[..., Any]:
         return self._programs[id(segment)]

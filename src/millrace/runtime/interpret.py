@@ -21,7 +21,7 @@ from millrace.dialect import numpy_dialect, owning_dialect
 from millrace.graph.operation import Operation, group
 from millrace.opkit.state.resource import Resource
 from millrace.runtime import failures
-from millrace.runtime.commit import Commit, Read, owned
+from millrace.runtime.commit import Commit, Read, Settle, owned
 from millrace.runtime.listing import LINES, Listing
 from millrace.runtime.plan.borders import BodyUse
 from millrace.runtime.plan.planner import Plan, Step, any_step, body_cells, with_bodies
@@ -44,7 +44,11 @@ _making = threading.Lock()
 
 
 def compile_plan(
-    plan: Plan, parts: list[Step | Segment] | None = None, programs: Any = None, whole: bool = True
+    plan: Plan,
+    parts: list[Step | Segment] | None = None,
+    programs: Any = None,
+    whole: bool = True,
+    place: Callable[[Any], Any] | None = None,
 ) -> Callable[..., Any]:
     """A function of the fed values and the cells, both positional, to the tuple of fetched values.
 
@@ -53,8 +57,9 @@ def compile_plan(
       parts: its steps, some of them gathered into segments; default: all steps one by one.
       programs: from a segment to the function that runs it.
       whole: False for a part of a step that may be taken back later, so that no old value may be lost.
+      place: from a value to the same where programs take it from.
     """
-    return _Source(plan, parts=parts, programs=programs, whole=whole).build()
+    return _Source(plan, parts=parts, programs=programs, whole=whole, place=place).build()
 
 
 def compile_function(plan: Plan) -> Callable[..., list[Any]]:
@@ -68,7 +73,13 @@ class _Source:
     """Writes the function of one plan."""
 
     def __init__(
-        self, plan: Plan, body: bool = False, parts: Any = None, programs: Any = None, whole: bool = True
+        self,
+        plan: Plan,
+        body: bool = False,
+        parts: Any = None,
+        programs: Any = None,
+        whole: bool = True,
+        place: Callable[[Any], Any] | None = None,
     ) -> None:
         self.plan = plan
         self.whole = whole
@@ -78,6 +89,8 @@ class _Source:
         self.on_device = {v for part in self.parts if isinstance(part, Segment) for v in part.outputs}
         if programs is not None:
             self.on_device.update(use.initial for use in plan.cells)
+        self.settle = None if place is None else Settle(place)
+        self.settled = self._settled()
         self.is_body = body
         self.names: dict[str, Any] = {"xp": numpy_dialect(), "HOST": HOST_TYPES, "host": host}
         self.bound: dict[int, str] = {}
@@ -290,6 +303,7 @@ class _Source:
 
     def _read_cells(self, cells: list[str]) -> list[str]:
         lines: list[str] = []
+        self.names["ndarray"], self.names["settle"] = np.ndarray, self.settle
         for name, use in zip(cells, self.plan.cells, strict=True):
             target = self._target(use.initial)
             lines.append(f"{target} = {name}" if self.is_body else f"{target} = {name}.value")
@@ -302,7 +316,16 @@ class _Source:
             elif use.must_exist:
                 self.names["uninitialized"] = failures.uninitialized
                 lines.append(f"if {target} is None: raise uninitialized({self._bind(use.op, 'op')})")
+            if use.initial in self.settled:
+                lines.append(f"if {target}.__class__ is ndarray: {target} = settle({name}, {target})")
         return lines
+
+    def _settled(self) -> set[int]:
+        """The values of cells that programs read and nothing here writes."""
+        if self.settle is None:
+            return set()
+        taken = {v for part in self.parts if isinstance(part, Segment) for v in part.inputs}
+        return taken & {use.initial for use in self.plan.cells if use.final == use.initial}
 
     def _read(self) -> Read:
         """Reads all cells at once, where there are many."""
@@ -311,7 +334,8 @@ class _Source:
             make = _Initial(use.op) if use.op.opdef.state is not None else None
             refuse = partial(failures.uninitialized, use.op) if use.must_exist else None
             uses.append((use.initial, make, refuse))
-        return Read(uses, HOST_TYPES if self.programs is None else None, host)
+        settled = [i for i, use in enumerate(self.plan.cells) if use.initial in self.settled]
+        return Read(uses, HOST_TYPES if self.programs is None else None, host, self.settle, settled)
 
     def _write_steps(self, start: int, stop: int) -> None:
         if start == stop:

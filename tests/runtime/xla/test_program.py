@@ -393,3 +393,58 @@ def test_a_fed_array_may_change_as_soon_as_the_run_is_over(start: int) -> None:
             sess.run(step, {x: fed})
             fed[:] = 100
             assert np.unique(sess.run(total)).tolist() == [2 * value]
+
+
+@pytest.mark.parametrize("count", [2, 300])
+def test_what_is_only_read_moves_at_its_second_call(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from millrace.runtime.xla import program as xla_program
+
+    moved: list[Any] = []
+    place = xla_program.placed
+    monkeypatch.setattr(xla_program, "placed", lambda value: moved.append(value) or place(value))
+    x = tf.placeholder(tf.float32, [None, 4])
+    eye = np.eye(4, dtype="f")
+    w = [tf.Variable(eye) for _ in range(count)]
+    y = x
+    for each in w:
+        y = tf.matmul(y, each) * 0.5
+    with tf.Session(config=_interpreting()) as plain, tf.Session() as sess:
+        monkeypatch.setenv("MILLRACE_TIER", "interpret")
+        for s in (plain, sess):
+            s.run(tf.global_variables_initializer())
+        monkeypatch.setenv("MILLRACE_TIER", "compile")
+        x0 = np.ones([3, 4], "f")
+        for wanted in (0, count, count, count):
+            np.testing.assert_array_equal(sess.run(y, {x: x0}), plain.run(y, {x: x0}))
+            assert len(moved) == wanted
+        one = tf.placeholder(tf.float32, [4, 4])
+        changes = [w[0].assign(one), tf.scatter_update(w[1], [2], one[:1]), w[0].assign_add(w[1])]
+        for value in (np.full([4, 4], 2, "f"), np.zeros([4, 4], "f")):
+            for change in changes:
+                for s in (plain, sess):
+                    s.run(change, {one: value})
+                for fetch in (y, w[0], w[1], y, y):
+                    np.testing.assert_array_equal(sess.run(fetch, {x: x0}), plain.run(fetch, {x: x0}))
+
+
+def _interpreting() -> tf.ConfigProto:
+    options = tf.OptimizerOptions(global_jit_level=tf.OptimizerOptions.OFF)
+    return tf.ConfigProto(graph_options=tf.GraphOptions(optimizer_options=options))
+
+
+def test_rows_changed_between_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table that an interpreted step changes in place, and a program reads."""
+    table = tf.Variable(np.zeros([300, 300], "f"))
+    change = tf.scatter_add(table, [3, 5], np.ones([2, 300], "f"))
+    total = tf.reduce_sum(tf.tanh(tf.matmul(table, table, transpose_b=True)))
+    with tf.Session() as sess, tf.Session(config=_interpreting()) as plain:
+        for s in (sess, plain):
+            s.run(tf.global_variables_initializer())
+        for n in range(1, 8):
+            monkeypatch.setenv("MILLRACE_TIER", "interpret")
+            sess.run(change.op)
+            monkeypatch.setenv("MILLRACE_TIER", "compile")
+            plain.run(change.op)
+            for _ in range(n % 3):
+                np.testing.assert_allclose(sess.run(total), plain.run(total), rtol=1e-6)
+            assert sess.run(table)[3, 0] == n and sess.run(table)[4, 0] == 0

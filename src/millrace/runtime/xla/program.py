@@ -195,6 +195,11 @@ def program_for(segment: Segment, plan: Plan) -> Callable[..., Sequence[Any]]:
     return _Careful(segment, plan, small, fed) if small else Program(segment, plan)
 
 
+def placed(value: Any) -> Any:
+    """An array of the host where programs take it from without a copy."""
+    return with_64_bits(jax.device_put, value)
+
+
 class _Executable:
     """A compiled program for values of one kind, and how it tells that something was not allowed."""
 
