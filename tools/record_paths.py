@@ -88,7 +88,7 @@ HOLDERS = (  # whose modules are taken whole, or whose constants programs read
     "contrib.rnn.python contrib.seq2seq.python contrib.layers.python contrib.legacy_seq2seq.python "
     "contrib.framework.python contrib.crf.python contrib.training.python"
 ).split()
-HOMES = """# The modules of TensorFlow 1.15.5's public classes: [module]; names relative to tf.
+HOMES = """# The modules of TensorFlow 1.15.5's public classes and functions: [module]; names relative to tf.
 # Recorded by tools/record_paths.py.
 """
 GENERATED = """# TensorFlow 1.15.5's modules of generated operations: [module]; function, type, arguments.
@@ -222,12 +222,13 @@ def main(paths, generated, second, inner, contents, homes):
 
 
 def record_homes(file, root):
-    """Writes which module each public class names as its own."""
+    """Writes which module each public class and function names as its own."""
     found = {}
     for name in sorted(public_names()):
         value = _at(root, name)
-        if isinstance(value, type) and value.__module__.startswith("tensorflow"):
-            found.setdefault(value.__module__, []).append(name)
+        if isinstance(value, (type, types.FunctionType)) and value.__module__.startswith("tensorflow"):
+            home = value.__module__.replace("tensorflow_core", "tensorflow")
+            found.setdefault(home, []).append(name)
     with open(file, "w") as out:
         out.write(HOMES)
         for module in sorted(found):

@@ -1,4 +1,4 @@
-"""Under the hook, public classes live in TensorFlow 1.15's modules, and are found there."""
+"""Under the hook, public classes and functions live in TensorFlow 1.15's modules, and are found there."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ print(tf.contrib.rnn.LayerNormBasicLSTMCell.__module__)
 for kind in (tf.Session, tf.train.Saver, tf.keras.Model, tf.errors.OutOfRangeError, tf.estimator.Estimator):
     assert pickle.loads(pickle.dumps(kind)) is kind
 assert b"tensorflow" in pickle.dumps(tf.Session)
+for function in (tf.nn.relu, tf.matmul, tf.contrib.layers.fully_connected):
+    print(function.__module__)
+    assert pickle.loads(pickle.dumps(function)) is function
+with tf.Session() as sess:
+    print(sess.run(tf.reduce_sum(tf.ragged.constant([[1, 2], [3]]), 1)))
 hparams = pickle.loads(pickle.dumps(tf.contrib.training.HParams(rate=0.5)))
 assert hparams.rate == 0.5
 
@@ -64,6 +69,10 @@ tensorflow.python.framework.dtypes
 tensorflow.python.training.adam
 tensorflow.python.keras.layers.core
 tensorflow.contrib.rnn.python.ops.rnn_cell
+tensorflow.python.ops.gen_nn_ops
+tensorflow.python.ops.math_ops
+tensorflow.contrib.layers.python.layers.layers
+[3 3]
 refused
 __main__ 2
 """
@@ -78,7 +87,7 @@ def test_what_a_program_sees(tmp_path):
     assert ran.stdout == WANTED, ran.stderr
 
 
-def test_every_class_is_found_at_home():
+def test_everything_is_found_at_home():
     there = [*sys.modules]
     finder.install()
     try:
@@ -89,18 +98,20 @@ def test_every_class_is_found_at_home():
                 for part in name.split("."):
                     found = getattr(found, part)
             except AttributeError:
-                continue  # a class that is not here
+                continue  # what is not here
             at_home = getattr(importlib.import_module(module), found.__qualname__, None)
             if at_home is not found or found.__module__ != module:
                 wrong.append((name, module, found.__module__))
         assert not wrong
         assert homes.module_of(tf.Session) == "millrace.session.session"
+        assert homes.module_of(tf.matmul) == "millrace.ops.linalg.matmul"
     finally:
         finder.uninstall()
         for module in {*sys.modules} - {*there}:
             if module.partition(".")[0].startswith("tensorflow"):
                 del sys.modules[module]
     assert tf.Session.__module__ == "millrace.session.session"
+    assert tf.matmul.__module__ == "millrace.ops.linalg.matmul"
 
 
 @pytest.mark.parametrize(

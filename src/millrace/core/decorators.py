@@ -13,6 +13,7 @@ from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
+from millrace.core import homes
 from millrace.core.public import public
 
 FullArgSpec = public("python.util.tf_inspect.FullArgSpec")(inspect.FullArgSpec)
@@ -198,7 +199,7 @@ def getfullargspec(obj: Any) -> Any:
     plain = isinstance(inner, functools.partial) or inspect.isclass(inner) or inspect.isroutine(inner)
     spec = inspect.getfullargspec(inner if plain else type(inner).__call__)
     # TensorFlow's functions have no annotations, and programs compare specifications with their own.
-    ours = (getattr(inner, "__module__", None) or "").startswith("millrace.")
+    ours = inspect.isfunction(inner) and str(homes.module_of(inner)).startswith("millrace.")
     return spec._replace(annotations={}) if ours else spec
 
 

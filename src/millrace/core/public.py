@@ -8,6 +8,7 @@ time when the package is imported.
 from __future__ import annotations
 
 from importlib import import_module
+from types import FunctionType
 
 from millrace.core import homes, late
 
@@ -42,7 +43,7 @@ def public(*names: str) -> Callable[[_T], _T]:
 
     def offered(thing: _T) -> _T:
         made = bordered(thing, names)
-        if isinstance(made, type):
+        if isinstance(made, type | FunctionType):
             homes.offer(made, names)
         return made
 

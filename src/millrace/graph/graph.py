@@ -184,9 +184,10 @@ class Graph(GraphInside):
         """True unless `prevent_feeding` was called for the tensor."""
         return tensor not in self.unfeedable
 
-    def is_fetchable(self, element: Any) -> bool:
+    def is_fetchable(self, tensor_or_op: Any) -> bool:
         """True unless `prevent_fetching` was called for the operation."""
-        return (element.op if isinstance(element, Tensor) else element) not in self.unfetchable
+        op = tensor_or_op.op if isinstance(tensor_or_op, Tensor) else tensor_or_op
+        return op not in self.unfetchable
 
     def prevent_feeding(self, tensor: Tensor) -> None:
         """Forbids feeding `tensor`."""

@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import Any
 
 from millrace.api._private import PRIVATE
-from millrace.hook import absent, table
+from millrace.hook import absent, old_homes, table
 
 _API = "millrace.api."
 _BETWEEN = ("millrace", "importlib")  # frames between the user's and this file
@@ -84,7 +84,8 @@ def _private(path: str, name: str) -> tuple[Any] | None:
     # a module takes everything from its generated one, which may be of the core where it is of contrib
     for module in (path, f"{space}.gen_{leaf}", f"python.ops.gen_{leaf}"):
         if (generated := table.generated().get(module, {}).get(name)) is not None:
-            return (_operation(name, *generated),)
+            public_name = old_homes.public_at(module, name)
+            return (_operation(name, *generated) if public_name is None else _resolve(public_name),)
     if (second := table.second_version().get(path, {}).get(name)) is not None:
         return (_second(name, *second),)
     if name in (constants := table.constants(path)):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from millrace.building.dispatch import OpDispatcher
-from millrace.core import nest
+from millrace.core import homes, nest
 from millrace.lib.ragged import arrays, elements, gathering, masks, reductions, segments, strings
 from millrace.lib.ragged.ragged_tensor import RaggedTensor
 from millrace.lib.ragged.values import RaggedTensorValue
@@ -53,7 +53,7 @@ def handle(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     kind = getattr(op, "_elementwise", None)
     if kind is not None:
         return elements.apply(op, kind, args, kwargs)
-    found = _FUNCTIONS.get((op.__module__.removeprefix("millrace."), op.__name__))
+    found = _FUNCTIONS.get((homes.module_of(op).removeprefix("millrace."), op.__name__))
     return _NOT_SUPPORTED if found is None else found(*args, **kwargs)
 
 

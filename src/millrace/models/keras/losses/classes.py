@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import Any
 
 from millrace.building.scopes import name_scope
+from millrace.core import homes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.layers import registry
@@ -283,7 +285,7 @@ _SHORT = {
 _BY_NAME: dict[str, Any] = {
     k: v
     for k, v in vars(functions).items()
-    if getattr(v, "__module__", None) == functions.__name__ and not k.startswith("_")
+    if isinstance(v, FunctionType) and homes.module_of(v) == functions.__name__ and not k.startswith("_")
 }
 _BY_NAME.update({short: getattr(functions, name) for short, name in _SHORT.items()})
 _BY_NAME.update({s.upper(): _BY_NAME[s] for s in ("mse", "mae", "mape", "msle", "kld")})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import Any
 
 from millrace.core import homes
@@ -22,7 +23,7 @@ _SHORT = {
 
 def _home(value: Any) -> str | None:
     """The module that a function or class is written in; None for other values."""
-    return homes.module_of(value) if isinstance(value, type) else getattr(value, "__module__", None)
+    return homes.module_of(value) if isinstance(value, type | FunctionType) else None
 
 
 def _own(module: Any) -> dict[str, Any]:
