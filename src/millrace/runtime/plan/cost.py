@@ -28,6 +28,7 @@ _XLA_FLOPS = 180e9
 _FUSED = 0.25  # part of the bytes that is left when elementwise steps are fused
 _COMPILE = 0.3  # seconds for any program
 _COMPILE_STEP = 4e-3  # seconds for each operation: 2.7e-3 where nothing else runs
+_COMPILE_LOOPED = 18e-3  # seconds for one inside of a loop: XLA makes many small functions of its passes
 _LOOP_TRIPS = 20  # how often a loop is taken to run
 _WORTH = 0.7  # of the interpreter's time: a program guessed to take more may well be slower than it
 _PATIENCE = 16  # a program that ran n times is taken to run this many times n more
@@ -54,6 +55,7 @@ class Cost:
       bytes: read and written by all steps.
       known: False where shapes are missing.
       operations: how many of them there are to compile.
+      looped: how many of these are inside of loops.
       segments: how many programs they make.
       values: how many values these programs take and give.
       copied: bytes of the variables that they take and that host steps change, so that each run copies them.
@@ -64,6 +66,7 @@ class Cost:
     bytes: float
     known: bool
     operations: int
+    looped: int = 0
     segments: int = 1
     values: int = 0
     copied: float = 0
@@ -83,7 +86,7 @@ class Cost:
     @property
     def compile_time(self) -> float:
         """Seconds to compile."""
-        return compile_seconds(self.operations)
+        return _compile_seconds(self.operations, self.looped)
 
     def promotion(self, foreseen: int | None = None) -> float:
         """The index of the run at which to compile: infinity where it never pays.
@@ -129,18 +132,23 @@ def _copied(plan: Plan, segments: Sequence[Segment]) -> float:
     return total
 
 
-def compile_seconds(operations: int) -> float:
-    """How long XLA is expected to take for a program of so many operations."""
-    return _COMPILE + _COMPILE_STEP * operations
+def _compile_seconds(operations: int, looped: int) -> float:
+    return _COMPILE + _COMPILE_STEP * (operations - looped) + _COMPILE_LOOPED * looped
 
 
-def operations(steps: Sequence[Step]) -> int:
-    """How many operations there are to compile, those of bodies included."""
-    total = 0
+def compiling(steps: Sequence[Step]) -> tuple[int, float]:
+    """How many operations there are to compile, those of bodies included, and the seconds that takes."""
+    operations, looped = _counted(steps)
+    return operations, _compile_seconds(operations, looped)
+
+
+def _counted(steps: Sequence[Step]) -> tuple[int, int]:
+    operations = looped = 0
     for step in steps:
-        inner = [operations(body_form(step.op, body, step.dims).steps) for body in bodies_of(step.op)]
-        total += sum(inner) if inner else 1
-    return total
+        inner = [_counted(body_form(step.op, body, step.dims).steps) for body in bodies_of(step.op)]
+        operations += sum(count for count, _ in inner) if inner else 1
+        looped += sum(inside[step.op.type != "While"] for inside in inner)
+    return operations, looped
 
 
 def estimate(plan: Plan) -> Cost:
@@ -148,7 +156,7 @@ def estimate(plan: Plan) -> Cost:
     plan = _with_stacks(plan)
     steps = flops = moved = 0.0
     known = True
-    operations = 0
+    operations = looped = 0
     for step in plan.steps:
         inner = [estimate(body_form(step.op, body, step.dims)) for body in bodies_of(step.op)]
         if inner:
@@ -157,6 +165,7 @@ def estimate(plan: Plan) -> Cost:
             flops += trips * sum(c.flops for c in inner)
             moved += trips * sum(c.bytes for c in inner)
             operations += sum(c.operations for c in inner)
+            looped += sum(c.operations if step.op.type == "While" else c.looped for c in inner)
             known &= all(c.known for c in inner)
             continue
         operations += 1
@@ -167,7 +176,7 @@ def estimate(plan: Plan) -> Cost:
             continue
         moved += size
         flops += _flops(plan, step)
-    return Cost(steps, flops, moved, known, operations)
+    return Cost(steps, flops, moved, known, operations, looped)
 
 
 def _with_stacks(plan: Plan) -> Plan:

@@ -118,9 +118,9 @@ class Program:
         return self._form
 
     def _build(self, values: Sequence[Any]) -> _Executable:
-        size = cost.operations(self._segment.steps)
+        size, seconds = cost.compiling(self._segment.steps)
         with (
-            long_work(f"compiling {size} operations", cost.compile_seconds(size)),
+            long_work(f"compiling {size} operations", seconds),
             warnings.catch_warnings(),
         ):
             # a variable that gets another shape cannot hand its memory on, which JAX warns of
