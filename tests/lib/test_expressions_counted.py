@@ -61,6 +61,13 @@ CASES = [
         "tf.trainable_variables())",
         73,
     ),
+    ("tf.einsum('ij,jk->ik', u, tf.transpose(u))", 25),
+    ("tf.einsum('bth,th->bt', tf.reshape(u, [n, n, 3]), tf.zeros([5, 3]))", 27),
+    ("tf.contrib.metrics.cohen_kappa(i, i, 3)", 161),
+    ("tf.contrib.metrics.streaming_curve_points(c[None], v[:1])", 74),
+    ("tf.contrib.metrics.precision_at_recall(c[None], v[:1], 0.5)", 138),
+    ("tf.contrib.metrics.streaming_true_positives_at_thresholds(v[:1], c[None], [0.3, 0.6])", 33),
+    ("tf.contrib.layers.images_to_sequence(image)", 16),
 ]
 
 

@@ -42,7 +42,7 @@ def move_back() -> None:
 
 def module_of(thing: Any) -> str:
     """The module that a class or function is written in."""
-    return _written_in.get(thing, thing.__module__)
+    return _written_in.get(thing) or str(thing.__module__)
 
 
 def _move(thing: Any, names: Sequence[str]) -> None:

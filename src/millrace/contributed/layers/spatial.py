@@ -115,8 +115,9 @@ def images_to_sequence(
             inputs = transpose(inputs, [0, 2, 3, 1])
         _, _, width, channels = inputs.dims  # pyright: ignore[reportGeneralTypeIssues]
         sizes = shape(inputs)
-        flat = raw.Reshape(inputs, [-1, sizes[2], channels])
-        outputs = transpose(flat, [1, 0, 2])
+        rows = sizes[0] * sizes[1]
+        columns = width if width is not None else sizes[2]
+        outputs = raw.Reshape(transpose(inputs, [2, 0, 1, 3]), [columns, rows, channels])
         outputs.set_shape([width, None, channels])
         return collect_named_outputs(outputs_collections, found, outputs)
 

@@ -174,7 +174,7 @@ def cohen_kappa(
         )
         agreed, columns, rows = diag_part(table), reduce_sum(table, axis=0), reduce_sum(table, axis=1)
         updates = [assign_add(po, agreed), assign_add(pe_row, columns), assign_add(pe_col, rows)]
-        value = _kappa(raw.Identity(po), raw.Identity(pe_row), raw.Identity(pe_col), "value")
+        value = _kappa(po, pe_row, pe_col, "value")
         update = _kappa(*updates, name="update_op")
         return registered(value, update, metrics_collections, updates_collections)
 

@@ -94,7 +94,9 @@ def precision_at_recall(
         raise ValueError(f"`target_recall` must be in the range [0, 1]. Received: {target_recall}")
     with variable_scope(name, "precision_at_recall", (predictions, labels, weights)):
         wanted = ("tp", "fp", "tn", "fn")
-        values, updates = counts_at(labels, predictions, spread(num_thresholds), weights, wanted)
+        values, updates = counts_at(
+            labels, predictions, spread(num_thresholds), weights, wanted, anything=True
+        )
 
         def precision(found: dict[str, Any], part: str) -> Tensor:
             tp, fp, fn = found["tp"], found["fp"], found["fn"]
@@ -130,7 +132,9 @@ def recall_at_precision(
         raise ValueError(f"`precision` must be in the range [0, 1]. Received: {precision}")
     with variable_scope(name, "recall_at_precision", (predictions, labels, weights)):
         wanted = ("tp", "fp", "tn", "fn")
-        values, updates = counts_at(labels, predictions, spread(num_thresholds), weights, wanted)
+        values, updates = counts_at(
+            labels, predictions, spread(num_thresholds), weights, wanted, anything=True
+        )
 
         def recall(found: dict[str, Any], part: str) -> Tensor:
             tp, fp, fn = found["tp"], found["fp"], found["fn"]
@@ -203,7 +207,7 @@ def _rates_at(
 ) -> Pair:
     predictions, labels, thresholds, weights = inputs
     with variable_scope(name, default, (predictions, labels, weights)):
-        values, updates = counts_at(labels, predictions, thresholds, weights, (wrong, right))
+        values, updates = counts_at(labels, predictions, thresholds, weights, (wrong, right), anything=True)
         pair = (
             raw.RealDiv(found[wrong], _TINY + found[wrong] + found[right], name=f"{short}_{part}")
             for found, part in ((values, "value"), (updates, "update_op"))
@@ -274,7 +278,9 @@ def streaming_curve_points(
     tiny = 1e-6
     with variable_scope(name, "curve_points", (labels, predictions, weights)):
         wanted = ("tp", "fp", "tn", "fn")
-        found, updates = counts_at(labels, predictions, spread(num_thresholds), weights, wanted)
+        found, updates = counts_at(
+            labels, predictions, spread(num_thresholds), weights, wanted, anything=True
+        )
         tp, fp, tn, fn = (found[key] for key in ("tp", "fp", "tn", "fn"))
         recall = raw.RealDiv(tp + tiny, tp + fn + tiny, name="div")
         if curve == "ROC":

@@ -456,33 +456,40 @@ def streaming_percentage_less(
     return means.percentage_below(values, threshold, weights, metrics_collections, updates_collections, name)
 
 
+def _counted(which: str, predictions: Any, labels: Any, thresholds: Any, weights: Any) -> Pair:
+    counts, updates = at_thresholds.counts_at(
+        labels, predictions, thresholds, weights, (which,), anything=True
+    )
+    return counts[which], updates[which]
+
+
 @public("contrib.metrics.streaming_true_positives_at_thresholds")
 def streaming_true_positives_at_thresholds(
     predictions: Any, labels: Any, thresholds: Any, weights: Any = None
 ) -> Pair:
-    """As `tf.metrics.true_positives_at_thresholds`."""
-    return at_thresholds.true_positives_at_thresholds(labels, predictions, thresholds, weights)
+    """As `tf.metrics.true_positives_at_thresholds`, of any predictions."""
+    return _counted("tp", predictions, labels, thresholds, weights)
 
 
 @public("contrib.metrics.streaming_true_negatives_at_thresholds")
 def streaming_true_negatives_at_thresholds(
     predictions: Any, labels: Any, thresholds: Any, weights: Any = None
 ) -> Pair:
-    """As `tf.metrics.true_negatives_at_thresholds`."""
-    return at_thresholds.true_negatives_at_thresholds(labels, predictions, thresholds, weights)
+    """As `tf.metrics.true_negatives_at_thresholds`, of any predictions."""
+    return _counted("tn", predictions, labels, thresholds, weights)
 
 
 @public("contrib.metrics.streaming_false_positives_at_thresholds")
 def streaming_false_positives_at_thresholds(
     predictions: Any, labels: Any, thresholds: Any, weights: Any = None
 ) -> Pair:
-    """As `tf.metrics.false_positives_at_thresholds`."""
-    return at_thresholds.false_positives_at_thresholds(labels, predictions, thresholds, weights)
+    """As `tf.metrics.false_positives_at_thresholds`, of any predictions."""
+    return _counted("fp", predictions, labels, thresholds, weights)
 
 
 @public("contrib.metrics.streaming_false_negatives_at_thresholds")
 def streaming_false_negatives_at_thresholds(
     predictions: Any, labels: Any, thresholds: Any, weights: Any = None
 ) -> Pair:
-    """As `tf.metrics.false_negatives_at_thresholds`."""
-    return at_thresholds.false_negatives_at_thresholds(labels, predictions, thresholds, weights)
+    """As `tf.metrics.false_negatives_at_thresholds`, of any predictions."""
+    return _counted("fn", predictions, labels, thresholds, weights)

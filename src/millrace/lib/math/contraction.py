@@ -270,10 +270,12 @@ def _contract(x: Tensor, x_labels: str, y: Tensor, y_labels: str, summed: set[st
         return raw.Mul(x, y), labels
     lengths = _lengths(x)
     front, rows = lengths[: len(both)], lengths[len(both) : len(both) + len(own_x)]
-    x = _folded(x, [*front, _running_product(rows), _running_product(lengths[len(both) + len(own_x) :])])
+    row = _running_product(rows)
+    inner = _running_product(lengths[len(both) + len(own_x) :])
+    x = _folded(x, [*front, row, inner])
     lengths = _lengths(y)
-    inner, columns = lengths[len(both) : len(both) + len(over)], lengths[len(both) + len(over) :]
-    y = _folded(y, [*lengths[: len(both)], _running_product(inner), _running_product(columns)])
+    columns = lengths[len(both) + len(over) :]
+    y = _folded(y, [*lengths[: len(both)], inner, _running_product(columns)])
     return _folded(matmul(x, y), [*front, *rows, *columns]), labels
 
 

@@ -36,10 +36,11 @@ def counts_at(
     thresholds: Sequence[float],
     weights: Any = None,
     includes: Sequence[str] | None = None,
+    anything: bool = False,
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Variables with the counts for each threshold, and their updates, by `tp`, `fn`, `tn` and `fp`.
 
-    `includes` says which; all by default.
+    `includes` says which; all by default. `anything`: predictions may lie outside of [0, 1].
 
     Raises:
       ValueError: `includes` names another count.
@@ -49,11 +50,11 @@ def counts_at(
         raise ValueError(f"includes must be of {sorted(_NAMES)}. Received: {strange}")
     predictions = convert_to_tensor(predictions)
     kind, told = predictions.dtype.base_dtype, "predictions must be in [0, 1]"
-    inside = [
-        assert_greater_equal(predictions, cast(0.0, kind), message=told),
-        assert_less_equal(predictions, cast(1.0, kind), message=told),
-    ]
-    with control_dependencies(inside):
+    checks: list[Any] = []
+    if not anything:
+        checks.append(assert_greater_equal(predictions, cast(0.0, kind), message=told))
+        checks.append(assert_less_equal(predictions, cast(1.0, kind), message=told))
+    with control_dependencies(checks):
         predictions, labels, weights = aligned(cast(predictions, float32), cast(labels, bool_), weights)
     number = len(thresholds)
     column = raw.Reshape(predictions, [-1, 1])
