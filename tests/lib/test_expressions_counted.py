@@ -68,6 +68,16 @@ CASES = [
     ("tf.contrib.metrics.precision_at_recall(c[None], v[:1], 0.5)", 138),
     ("tf.contrib.metrics.streaming_true_positives_at_thresholds(v[:1], c[None], [0.3, 0.6])", 33),
     ("tf.contrib.layers.images_to_sequence(image)", 16),
+    ("tf.keras.layers.TimeDistributed(tf.keras.layers.Dense(2))(image[0])", 28),
+    ("tf.keras.layers.TimeDistributed(tf.keras.layers.BatchNormalization())(image[0])", 232),
+    ("tf.keras.layers.TimeDistributed(tf.keras.layers.LSTM(2))(image)", 592),
+    ("tf.keras.metrics.MeanIoU(3)(i, i)", 137),
+    (
+        "tf.contrib.nn.sampled_sparse_softmax_loss("
+        "tf.zeros([10, 6]), tf.zeros([10]), ids[:, None], x, 3, 10)",
+        130,
+    ),
+    ("tf.keras.backend.ctc_batch_cost(x, tf.zeros([4, 5, 7]), i[:, None], i[:, None])", 202),
 ]
 
 

@@ -154,8 +154,10 @@ def sampled_sparse_softmax_loss(
         weights, biases, labels, inputs, num_sampled, num_classes, 1, sampled_values, True,
         remove_accidental_hits, partition_strategy, name,
     )  # fmt: skip
-    first = zeros([shape(logits)[0]], int64)
-    return sparse_softmax_cross_entropy_with_logits(labels=first, logits=logits, name="sampled_losses")
+    first = zeros([shape(logits)[0], 1], int64)
+    return sparse_softmax_cross_entropy_with_logits(
+        labels=raw.Squeeze(first, squeeze_dims=[1]), logits=logits
+    )
 
 
 @public("contrib.nn.rank_sampled_softmax_loss")

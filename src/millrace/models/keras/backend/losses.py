@@ -113,10 +113,16 @@ def in_top_k(predictions: Any, targets: Any, k: int) -> Any:
     return in_top(predictions, targets, k)
 
 
+_OF_A_SCAN = 167  # more operations that TensorFlow has, which finds the labels row by row
+
+
 @public("keras.backend.ctc_label_dense_to_sparse")
 def ctc_label_dense_to_sparse(labels: Any, label_lengths: Any) -> Any:
     """Labels `[batch, length]` of which the first `label_lengths` count, as a SparseTensor."""
-    return ctc._as_sparse(convert.to_tensor(labels), label_lengths)
+    lengths = convert.to_tensor(label_lengths)
+    open_batch = lengths.dims is None or None in lengths.dims
+    lengths.graph.count(_OF_A_SCAN + open_batch)
+    return ctc._as_sparse(convert.to_tensor(labels), lengths)
 
 
 @public("keras.backend.ctc_batch_cost")

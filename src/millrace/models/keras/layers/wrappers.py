@@ -6,17 +6,21 @@ import copy
 from typing import Any
 
 from millrace.building.scopes import name_scope
-from millrace.core import nest, shapes
+from millrace.core import homes, nest, shapes
 from millrace.core.public import public
 from millrace.core.shapes import TensorShape
 from millrace.lib.layers import settings
+from millrace.lib.layers.base import Layer as PlainLayer
 from millrace.lib.layers.node import history, int_shape
 from millrace.lib.layers.spec import InputSpec
 from millrace.lib.math.reductions import reduce_any
 from millrace.models.keras.backend import recurrence
 from millrace.models.keras.engine import tables
 from millrace.models.keras.engine.layer import Layer
+from millrace.models.keras.layers.cudnn import CuDNNGRU, CuDNNLSTM
+from millrace.models.keras.layers.normalization import BatchNormalization
 from millrace.models.keras.layers.recurrent import standardized
+from millrace.models.keras.layers.recurrent_kinds import GRU, LSTM
 from millrace.ops.array.concat import concat
 from millrace.ops.array.reorder import reverse
 from millrace.ops.array.reshape import reshape
@@ -94,6 +98,7 @@ class TimeDistributed(Wrapper):
         super().__init__(layer, **kwargs)
         self.supports_masking = True
         self._expects_training = "training" in layer._call_arguments
+        self._all_at_once = _built_in(layer) and not getattr(layer, "stateful", False)
 
     def build(self, input_shape: Any = None) -> None:
         """Builds the layer for one time step.
@@ -122,7 +127,7 @@ class TimeDistributed(Wrapper):
         if "training" in self.layer._call_arguments and training is not None:
             arguments["training"] = training
         dims = inputs.dims
-        if dims[0] is not None:
+        if dims[0] is not None and not self._all_at_once:
             return self._stepwise(inputs, arguments, mask)
         steps = shape_of(inputs)[1] if dims[1] is None else dims[1]
         flat = reshape(inputs, [-1, *_lengths(inputs, 2)])
@@ -131,7 +136,7 @@ class TimeDistributed(Wrapper):
             arguments["mask"] = reshape(mask, [-1, *_lengths(mask, 2)])
         found = self.layer(flat, **arguments)
         outputs = reshape(found, [-1, steps, *_lengths(found, 1)])
-        outputs.set_shape([None, dims[1], *found.dims[1:]])
+        outputs.set_shape([dims[0], dims[1], *found.dims[1:]])
         return outputs
 
     _flattened: tuple[Any, Any] = (None, None)  # the inputs of the last call, and what the layer got of them
@@ -160,6 +165,17 @@ class TimeDistributed(Wrapper):
         while result is not None and len(int_shape(result) or ()) > 2:
             result = reduce_any(result, axis=-1)
         return result
+
+
+# Layers of which TensorFlow does not know that they take any batch: those that only its version 1 has so.
+_STEP_BY_STEP = (BatchNormalization, GRU, LSTM, CuDNNGRU, CuDNNLSTM)
+
+
+def _built_in(layer: Any) -> bool:
+    """True for most layers of this package and for what derives from one, not from `Layer` itself."""
+    kinds = type(layer).__mro__
+    own = [k for k in kinds[: kinds.index(Layer)] if homes.module_of(k).startswith("millrace.")]
+    return bool(own) and own[0] is not PlainLayer and own[0] not in _STEP_BY_STEP
 
 
 def _lengths(tensor: Any, start: int) -> list[Any]:

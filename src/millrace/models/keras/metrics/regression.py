@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from millrace.building import convert, raw
+from millrace.building.convert import to_tensor
 from millrace.core import dtypes
 from millrace.core.public import public
+from millrace.graph.tensor import Tensor
 from millrace.lib.layers import settings
 from millrace.lib.math.reductions import reduce_sum
 from millrace.lib.metrics.confusion import confusion_matrix
@@ -64,6 +66,11 @@ class RootMeanSquaredError(Mean):
         return raw.Sqrt(div_no_nan(self.total, self.count))
 
 
+def _flat(x: Tensor) -> Tensor:
+    """All elements as a vector."""
+    return x if x.dims is not None and len(x.dims) <= 1 else raw.Reshape(x, [-1])
+
+
 @public("keras.metrics.MeanIoU")
 class MeanIoU(Metric):
     """The mean over classes of intersection over union of prediction and truth.
@@ -85,8 +92,8 @@ class MeanIoU(Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The operation that counts a batch of classes, integers."""
-        flat = [raw.Reshape(y, [-1]) for y in (cast(y_true, self._dtype), cast(y_pred, self._dtype))]
-        weights = None if sample_weight is None else raw.Reshape(sample_weight, [-1])
+        flat = [_flat(y) for y in (cast(y_true, self._dtype), cast(y_pred, self._dtype))]
+        weights = None if sample_weight is None else _flat(to_tensor(sample_weight))
         counts = confusion_matrix(*flat, self.num_classes, weights=weights, dtype=dtypes.float64)  # pyright: ignore[reportCallIssue]
         return self.total_cm.assign_add(counts)
 
