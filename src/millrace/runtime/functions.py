@@ -38,6 +38,7 @@ _CALLING = frozenset(
     ("PyFunc", "PyFuncStateless", "EagerPyFunc")
 )  # functions of the program, which may wait for anything
 _REMEMBERING = _CALLING - {"PyFuncStateless"}
+_COUNTING = frozenset(("Print",))  # what they remember changes no result
 _LONG = 200e-6  # seconds: what takes longer is worth a thread of its own
 _LONG_AFTERWARDS = 500e-6  # of short steps on small arrays, which get in each other's way in several threads
 _LONG_TO_COMPILE = 2e-3
@@ -239,9 +240,18 @@ class Functions:
             planned.plan.steps, lambda step: step.op.opdef.name in _CALLING
         )
 
-    def stateful(self, graph: FunctionGraph) -> str:
-        """The type of an operation that remembers something from one call to the next, else ""."""
-        return next((op.type for op in graph.ops if op.opdef.state or op.type in _REMEMBERING), "")
+    def stateful(self, op: Operation) -> str:
+        """The type of an operation, in the functions that `op` calls and in those that they call, that
+        remembers something from one call to the next, else "".
+        """
+        for graph in op.attrs.values():
+            if isinstance(graph, FunctionGraph):
+                for inner in graph.ops:
+                    if inner.type in _REMEMBERING or (inner.opdef.state and inner.type not in _COUNTING):
+                        return inner.type
+                    if found := self.stateful(inner):
+                        return found
+        return ""
 
     def _plan_of(self, graph: FunctionGraph) -> _Planned:
         planned = self._planned.get(graph)

@@ -103,3 +103,89 @@ def test_what_remembers_something_cannot_be_saved(function, kind, tmp_path):
         sess.run(element)
         with pytest.raises(tf.errors.FailedPreconditionError, match=f"{kind} is stateful"):
             saver.save(sess, str(tmp_path / "model"))
+
+
+def _words():
+    yield from "abc"
+
+
+STATEFUL = {
+    "generator": lambda: D.from_generator(_words, tf.string),
+    "behind another": lambda: D.range(3).concatenate(D.from_generator(_words, tf.int64)),
+    "captured": lambda: (lambda other: D.range(3).flat_map(lambda x: other))(
+        D.from_generator(_words, tf.int64)
+    ),
+    "in a function": lambda: D.range(3).interleave(
+        lambda x: D.range(2).map(lambda y: tf.random_uniform([])), 1
+    ),
+    "key": lambda: D.range(3).apply(
+        tf.data.experimental.group_by_window(
+            lambda x: tf.cast(2 * tf.random_uniform([]), tf.int64), lambda k, d: d, 2
+        )
+    ),
+    "reducer": lambda: D.range(3).apply(
+        tf.data.experimental.group_by_reducer(
+            lambda x: x,
+            tf.data.experimental.Reducer(lambda k: 0.0, lambda s, x: s + tf.random_uniform([]), lambda s: s),
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", STATEFUL)
+@pytest.mark.parametrize("at", [0, 1])
+def test_what_remembers_cannot_be_saved_anywhere(kind, at, tmp_path):
+    iterator, element, saver = _saveable(STATEFUL[kind]().apply(tf.data.experimental.ignore_errors()))
+    with tf.Session() as sess:
+        sess.run(iterator.initializer)
+        _taken(sess, element, at if kind in ("generator", "in a function") else 0)
+        with pytest.raises(tf.errors.FailedPreconditionError, match="is stateful"):
+            saver.save(sess, str(tmp_path / "model"))
+
+
+def test_what_prints_can_be_saved(tmp_path):
+    iterator, _, saver = _saveable(D.range(3).map(lambda x: tf.Print(x, [x])))
+    with tf.Session() as sess:
+        sess.run(iterator.initializer)
+        assert saver.save(sess, str(tmp_path / "model"))
+
+
+@pytest.mark.parametrize("on", [0, 2, 20])
+@pytest.mark.parametrize("at", [0, 1, 3, 5, 7])
+def test_a_cache_goes_on_being_written(at, on, tmp_path):
+    cache = str(tmp_path / "cache")
+
+    def made():
+        return D.range(5).map(lambda x: (2 * x, tf.as_string(x))).cache(cache).map(lambda x, y: x).repeat(3)
+
+    everything = [0, 2, 4, 6, 8] * 3
+    iterator, element, saver = _saveable(made())
+    with tf.Session() as sess:
+        sess.run(iterator.initializer)
+        assert _taken(sess, element, at) == everything[:at]
+        path = saver.save(sess, str(tmp_path / "model"))
+        _taken(sess, element, min(on, 15 - at))
+    with tf.Session() as sess:
+        sess.run(iterator.initializer)
+        saver.restore(sess, path)
+        assert _taken(sess, element, 15 - at) == everything[at:]
+        saver.restore(sess, path)
+        assert _taken(sess, element, 15 - at) == everything[at:]
+        with pytest.raises(tf.errors.OutOfRangeError):
+            sess.run(element)
+    assert sorted(p.name for p in tmp_path.glob("cache*") if "data" not in p.name) == ["cache.index"]
+
+
+def test_a_cache_that_is_gone(tmp_path):
+    cache = str(tmp_path / "cache")
+    iterator, element, saver = _saveable(D.range(2).cache(cache).repeat())
+    with tf.Session() as sess:
+        sess.run(iterator.initializer)
+        _taken(sess, element, 3)
+        path = saver.save(sess, str(tmp_path / "model"))
+    for file in tmp_path.glob("cache*"):
+        file.unlink()
+    with tf.Session() as sess:
+        sess.run(iterator.initializer)
+        with pytest.raises(tf.errors.NotFoundError, match="cache"):
+            saver.restore(sess, path)

@@ -167,6 +167,7 @@ class Dataset:
 
     Attributes:
       sources: the datasets it takes elements from.
+      captured_datasets: those that its functions captured.
       owns: whether its elements' arrays belong to nobody else; None where that is as in its sources.
     """
 
@@ -176,6 +177,8 @@ class Dataset:
         self.op = op
         self.attrs: Any = op.attrs
         self.sources: tuple[Dataset, ...] = tuple(i for i in inputs if isinstance(i, Dataset))
+        captures = itertools.chain.from_iterable(i for i in inputs if isinstance(i, tuple))
+        self.captured_datasets = tuple(value for value in captures if isinstance(value, Dataset))
         self._take_inputs(*inputs)
 
     def _take_inputs(self, *inputs: Any) -> None:
@@ -343,16 +346,6 @@ class Calling(Through):
         self.count = 0
 
     def save(self) -> Any:
-        """Where it stands.
-
-        Raises:
-          FailedPreconditionError: its function remembers something, as a random generator does.
-        """
-        stateful = self.run.functions.stateful(self.dataset.function)
-        if stateful:
-            raise errors.FailedPreconditionError(
-                None, None, f"{stateful} is stateful.\n  at {self.dataset.place}"
-            )
         return {"input": self.input.save(), "count": self.count}
 
     def restore(self, state: Any) -> None:

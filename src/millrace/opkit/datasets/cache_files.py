@@ -25,11 +25,13 @@ class CacheWriter:
 
     Args:
       path: of the cache.
+      pieces: how many were written before, by a writer that was saved.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, pieces: int = 0) -> None:
         self._path = path
-        self._pieces: list[str] = []
+        self._pieces = [f"{path}_{i}" for i in range(pieces)]
+        self._saved = pieces
         self._waiting: list[tuple[str, str, dtypes.DType, Any]] = []
         self._bytes = 0
 
@@ -46,6 +48,15 @@ class CacheWriter:
         self._pieces.append(prefix)
         self._waiting, self._bytes = [], 0
 
+    def save(self) -> int:
+        """Writes what is there as a piece that stays when the writer is abandoned; returns how many there
+        are.
+        """
+        if self._waiting:
+            self._write(f"{self._path}_{len(self._pieces)}")
+        self._saved = len(self._pieces)
+        return self._saved
+
     def finish(self) -> None:
         """Gives the files their names."""
         if not self._pieces:
@@ -56,8 +67,8 @@ class CacheWriter:
         bundle.merge(self._pieces, self._path)
 
     def abandon(self) -> None:
-        """Removes what was written."""
-        for prefix in self._pieces:
+        """Removes what was written since it was saved."""
+        for prefix in self._pieces[self._saved :]:
             for name in (prefix + ".index", bundle.data_path(prefix, 0, 1)):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(name)

@@ -81,20 +81,25 @@ class _Remembered(Stage):
 class _FileWriter(Stage):
     """Writes the elements to files, which get their names when all are there."""
 
-    __slots__ = ("_count", "_dataset", "_lock", "_writer", "input")
+    __slots__ = ("_count", "_dataset", "_done", "_lock", "_locked", "_writer", "input")
 
     def __init__(self, dataset: Cache, run: Run) -> None:
         self._dataset = dataset
         self.input = run.begin(dataset.sources[0])
         self._count = 0
+        self._done = False
         self._writer: CacheWriter | None = None
         self._lock = dataset.path + "_0.lockfile"
+        self._locked = False
 
     def next(self) -> Element | None:
-        writer = self._writer or self._open()
+        if self._done:
+            return None
+        writer = self._writer if self._writer is not None and self._locked else self._open()
         element = self.input.next()
         if element is None:
             writer.finish()
+            self._done = True
             self._unlock()
             return None
         types = self._dataset.attrs["output_types"]
@@ -104,21 +109,25 @@ class _FileWriter(Stage):
         return element
 
     def _open(self) -> CacheWriter:
-        if os.path.exists(self._lock):
-            raise errors.AlreadyExistsError(
-                None,
-                None,
-                "There appears to be a concurrent caching iterator running: cache lockfile already exists "
-                f"({self._lock!r}). If you are sure that no other program writes this cache, delete it.",
-            )
+        if self._writer is None:
+            if os.path.exists(self._lock):
+                raise errors.AlreadyExistsError(
+                    None,
+                    None,
+                    "There appears to be a concurrent caching iterator running: cache lockfile already "
+                    f"exists ({self._lock!r}). If you are sure that no other program writes this cache, "
+                    "delete it.",
+                )
+            self._writer = CacheWriter(self._dataset.path)
         with open(self._lock, "wb"):
-            pass
-        self._writer = CacheWriter(self._dataset.path)
+            self._locked = True
         return self._writer
 
     def _unlock(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._lock)
+        if self._locked:
+            self._locked = False
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._lock)
 
     def close(self) -> None:
         if self._writer is not None and not os.path.exists(self._dataset.path + ".index"):
@@ -127,9 +136,23 @@ class _FileWriter(Stage):
         self.input.close()
 
     def save(self) -> Any:
-        raise errors.UnimplementedError(
-            None, None, f"{self._dataset.place}: the place of a cache that is being written cannot be saved"
-        )
+        """Where it stands; what was written so far stays in files, for the cache that goes on from here."""
+        pieces = 0 if self._writer is None or self._done else self._writer.save()
+        return {"place": self._count, "pieces": pieces, "input": self.input.save()}
+
+    def restore(self, state: Any) -> None:
+        """Goes on writing behind the pieces that were there.
+
+        Raises:
+          NotFoundError: the whole cache was there, and is not any more.
+        """
+        if "pieces" not in state:
+            raise errors.NotFoundError(
+                None, None, f"The cache {self._dataset.path!r} is not there.\n  at {self._dataset.place}"
+            )
+        self._count = state["place"]
+        self._writer = CacheWriter(self._dataset.path, state["pieces"])
+        self.input.restore(state["input"])
 
 
 class _FileReader(Stage):

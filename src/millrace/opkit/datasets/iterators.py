@@ -103,9 +103,17 @@ class IteratorResource(_Resource):
         return self._run is not None and self._run.waits and not getattr(stage, "ready", False)
 
     def save(self) -> bytes:
-        """Where the iterator stands."""
+        """Where the iterator stands.
+
+        Raises:
+          FailedPreconditionError: the iterator has no dataset yet, or a function of the pipeline remembers
+            something, as a random generator does.
+        """
         with self._lock:
-            return encode(self._started().save())
+            stage = self._started()
+            assert self._dataset is not None
+            _refuse_memory(self._dataset, Run())
+            return encode(stage.save())
 
     def restore(self, state: bytes) -> None:
         """Goes on from where `save` was called.
@@ -128,6 +136,17 @@ class IteratorResource(_Resource):
         stage, self._stage = self._stage, None
         if stage is not None:
             stage.close()
+
+
+def _refuse_memory(dataset: Dataset, run: Run) -> None:
+    """Raises FailedPreconditionError where a function of the pipeline remembers something between calls:
+    wherever it stands, for what it remembers is not saved.
+    """
+    stateful = run.functions.stateful(dataset.op)
+    if stateful:
+        raise errors.FailedPreconditionError(None, None, f"{stateful} is stateful.\n  at {dataset.place}")
+    for source in (*dataset.sources, *dataset.captured_datasets):
+        _refuse_memory(source, run)
 
 
 def next_of(iterator: Any) -> Element:
