@@ -101,6 +101,10 @@ class GraphInside:
         return self.gradient_overrides
 
     @property
+    def _version(self: Graph) -> int:  # type: ignore[misc]
+        return self.version
+
+    @property
     def _next_id_counter(self: Graph) -> int:  # type: ignore[misc]
         return self.last_id
 

@@ -202,3 +202,13 @@ def test_a_joined_state_is_sliced_as_in_1_15():
         assert [op.name for op in graph.get_operations() if op.type in ("Slice", "Split")] == [
             f"lstm_cell/{name}" for name in ("Slice", "Slice_1", "split")
         ]
+
+
+def test_wrappers_tell_their_cell_and_what_they_keep() -> None:
+    cell = tf.nn.rnn_cell.GRUCell(3)
+    wrapped = tf.nn.rnn_cell.DropoutWrapper(cell, 0.5, output_keep_prob=0.25)
+    assert wrapped.cell is wrapped.wrapped_cell is cell
+    kept = (wrapped._input_keep_prob, wrapped._output_keep_prob, wrapped._state_keep_prob)
+    assert [float(p) for p in kept] == [0.5, 0.25, 1.0]
+    assert not wrapped._variational_recurrent and callable(wrapped._dropout_state_filter)
+    assert tf.nn.rnn_cell.ResidualWrapper(cell).cell is cell

@@ -283,3 +283,11 @@ def test_initializers_of_programs_are_told_of_parts():
     tf.get_variable("told_parts", [4], initializer=without_defaults, partitioner=tf.fixed_size_partitioner(2))
     tf.get_variable("told_keywords", [4], initializer=with_keywords)
     assert told == [([4], None), ([2], [0]), ([2], [2]), ["partition_info"]]
+
+
+def test_a_scope_keeps_its_settings_where_tensorflow_does():
+    with tf.Graph().as_default(), tf.variable_scope("a", initializer=tf.ones_initializer()) as scope:
+        assert scope._initializer is scope.initializer
+        scope._custom_getter = lambda getter, *args, **kwargs: getter(*args, **kwargs)
+        assert scope.custom_getter is scope._custom_getter
+        assert (scope._dtype, scope._reuse, scope._partitioner) == (tf.float32, False, None)

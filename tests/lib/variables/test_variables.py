@@ -252,3 +252,15 @@ def test_who_waits_for_a_variable_just_written_waits_for_the_write():
             sess.run(v.initializer)
             sess.run(both)
             assert sess.run(v) == 3.0 and sess.run(after) == 5.0
+
+
+def test_an_operation_in_place_of_the_initializer():
+    with tf.Graph().as_default(), tf.Session() as session:
+        for variable in (tf.Variable(1.0), tf.Variable(1.0, use_resource=True)):
+            assert variable._initializer_op is variable.initializer
+            assert variable._initial_value is variable.initial_value
+            variable._initializer_op = tf.assign(variable, 3.0).op
+            session.run(variable.initializer)
+            assert session.run(variable) == 3.0
+        assert variable._handle is variable.handle
+        assert session.run(variable._graph_element) == 3.0

@@ -31,6 +31,11 @@ class _Wrapper(RNNCell):
         return self._cell
 
     @property
+    def cell(self) -> Any:
+        """The cell inside."""
+        return self._cell
+
+    @property
     def state_size(self) -> Any:
         """The sizes of the state."""
         return self._cell.state_size
@@ -114,6 +119,26 @@ class DropoutWrapper(_Wrapper):
         self._noise: dict[str, Any] = {}
         if variational_recurrent:
             self._draw_noise(input_size, dtype)
+
+    @property
+    def _input_keep_prob(self) -> Any:
+        return self._probabilities["input"]
+
+    @property
+    def _state_keep_prob(self) -> Any:
+        return self._probabilities["state"]
+
+    @property
+    def _output_keep_prob(self) -> Any:
+        return self._probabilities["output"]
+
+    @property
+    def _variational_recurrent(self) -> bool:
+        return self._variational
+
+    @property
+    def _dropout_state_filter(self) -> Any:
+        return self._filter
 
     def _draw_noise(self, input_size: Any, dtype: Any) -> None:
         if dtype is None:

@@ -56,6 +56,14 @@ class ResourceVariable(Variable):
         return self._target
 
     @property
+    def _handle(self) -> Tensor:
+        return self._target
+
+    @property
+    def _graph_element(self) -> Tensor:
+        return self._snapshot
+
+    @property
     def create(self) -> Operation:
         """The operation that sets the initial value."""
         return self._initializer

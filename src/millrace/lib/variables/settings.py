@@ -36,6 +36,18 @@ INHERITED: Final = (
 )
 
 
+def _also(name: str) -> Any:
+    """A property that is the attribute `name`: what TensorFlow keeps it in, which some programs take."""
+
+    def get(self: Any) -> Any:
+        return getattr(self, name)
+
+    def put(self: Any, value: Any) -> None:
+        setattr(self, name, value)
+
+    return property(get, put)
+
+
 @public("VariableScope", "python.ops.variable_scope.VariableScope")
 class VariableScope:
     """The settings that `tf.get_variable` uses where the call does not say.
@@ -71,6 +83,10 @@ class VariableScope:
         self.dtype = dtype
         self.use_resource = use_resource
         self.constraint = constraint
+
+    _initializer, _regularizer, _constraint = map(_also, ("initializer", "regularizer", "constraint"))
+    _partitioner, _custom_getter = map(_also, ("partitioner", "custom_getter"))
+    _caching_device, _dtype, _use_resource = map(_also, ("caching_device", "dtype", "use_resource"))
 
     @property
     def name(self) -> str:

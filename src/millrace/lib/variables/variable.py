@@ -276,6 +276,18 @@ class Variable(metaclass=_VariableType):
         return self._initial
 
     @property
+    def _initial_value(self) -> Tensor | None:
+        return self._initial
+
+    @property
+    def _initializer_op(self) -> Operation:
+        return self._initializer
+
+    @_initializer_op.setter
+    def _initializer_op(self, op: Operation) -> None:  # what restores a variable in place of initializing it
+        self._initializer = op
+
+    @property
     def trainable(self) -> bool:
         """Whether optimizers change it by default."""
         return self._trainable
