@@ -16,6 +16,12 @@ def graph():
         yield
 
 
+@pytest.fixture
+def session(graph):
+    with tf.Session() as sess:
+        yield sess
+
+
 def test_first_in_first_out() -> None:
     queue = tf.FIFOQueue(10, [tf.float32, tf.string], [[2], []])
     one = queue.enqueue([[1.0, 2.0], "a"])
@@ -254,3 +260,39 @@ def test_shapes_that_a_queue_cannot_have() -> None:
     with tf.Session() as sess:
         wide = tf.RandomShuffleQueue(3, 4, tf.float32)
         _refused(tf.errors.InvalidArgumentError, lambda: sess.run(wide.size()), "min_after_dequeue")
+
+
+def test_equal_priorities_come_in_the_order_of_a_heap(session):
+    queue = tf.PriorityQueue(20, [tf.string], [[]])
+    session.run(queue.enqueue_many([[1, 1, 1, 0, 1], list("abcde")]))
+    assert session.run(queue.dequeue_many(5))[1].tolist() == [b"d", b"c", b"e", b"a", b"b"]
+
+
+def test_a_batch_by_priority_waits_for_all_of_it(session):
+    queue = tf.PriorityQueue(20, [tf.string], [[]])
+    found = []
+    batch = queue.dequeue_many(3)
+    thread = threading.Thread(target=lambda: found.append(session.run(batch)), daemon=True)
+    thread.start()
+    session.run(queue.enqueue_many([[3, 1], ["c", "a"]]))
+    session.run(queue.enqueue((tf.constant(0, tf.int64), "z")))
+    thread.join(20)
+    assert found[0][0].tolist() == [0, 1, 3]
+    assert found[0][1].tolist() == [b"z", b"a", b"c"]
+
+
+def test_strings_put_in_by_a_branch_are_bytes(session):
+    queue = tf.FIFOQueue(5, [tf.string], [[]])
+    number = tf.placeholder(tf.int32, [])
+    words = tf.as_string(number)
+    put = tf.cond(number > 0, lambda: queue.enqueue(words), lambda: tf.no_op())
+    for i in (1, 2):
+        session.run(put, {number: i})
+    assert session.run(queue.dequeue_many(2)).tolist() == [b"1", b"2"]
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "int8", "complex64", "bfloat16"])
+@pytest.mark.parametrize("kind", [tf.ConditionalAccumulator, tf.SparseConditionalAccumulator])
+def test_accumulators_add_floats(session, dtype, kind):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="kernel"):
+        session.run(kind(tf.as_dtype(dtype), [2]).num_accumulated())

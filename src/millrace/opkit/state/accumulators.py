@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from millrace.core import errors
+from millrace.core import dtypes, errors
 from millrace.core.errors import refusal
 from millrace.core.waiting import wait_until
 from millrace.opkit.state.resource import Resource
+
+_ADDED = (dtypes.float16, dtypes.float32, dtypes.float64)
 
 
 class Accumulator(Resource):
@@ -19,12 +21,17 @@ class Accumulator(Resource):
 
     Args:
       attrs: of the operation that makes it: `dtype`, `shape` of a gradient, `reduction_type` "MEAN" or "SUM".
+
+    Raises:
+      InvalidArgumentError: its dtype is not float16, float32 or float64.
     """
 
     kind = "ConditionalAccumulator"
 
     def __init__(self, attrs: Mapping[str, Any]) -> None:
         self.dtype = attrs["dtype"]
+        if self.dtype not in _ADDED:
+            raise _invalid(f"{self.kind} has no kernel for {self.dtype.name}: gradients are floats")
         self._shape = attrs["shape"]
         self._mean = attrs["reduction_type"] == "MEAN"
         self._changed = threading.Condition()

@@ -66,6 +66,7 @@ class Queue(Resource):
     """
 
     kind = "FIFOQueue"
+    whole = False  # whether a batch is taken only when all of it is there
 
     def __init__(self, attrs: Mapping[str, Any]) -> None:
         self._attrs = attrs
@@ -307,6 +308,8 @@ class Queue(Resource):
             take = line[0]
             taken = take.elements
             assert taken is not None
+            if self.whole and not self.closed and len(items) < take.count:
+                return moved
             while len(taken) < take.count and len(items) > self._held_back():
                 taken.append(self._take())
                 moved = True
@@ -339,7 +342,7 @@ class Queue(Resource):
         if isinstance(first, bytes) or (isinstance(first, np.ndarray) and first.dtype.kind == "O"):
             out = np.empty((len(values), *np.shape(first)), object)
             for i, value in enumerate(values):
-                out[i] = value
+                out[i] = value[()] if isinstance(value, np.ndarray) else value
             return out
         return np.array(values)
 
@@ -433,22 +436,36 @@ class PaddingQueue(Queue):
         return out
 
 
+class _Ranked:
+    """An element in a heap, which compares nothing but priorities."""
+
+    __slots__ = ("element", "rank")
+
+    def __init__(self, element: Element) -> None:
+        self.element = element
+        self.rank = int(element[0])
+
+    def __lt__(self, other: _Ranked) -> bool:
+        return self.rank < other.rank
+
+
 class PriorityQueue(Queue):
-    """Takes the element whose first component, an int64, is the smallest; equal ones in order."""
+    """Takes the element whose first component, an int64, is the smallest; equal ones in the order of a binary
+    heap, which `heapq` keeps as C++'s standard library does.
+    """
 
     kind = "PriorityQueue"
+    whole = True  # an element that is yet to come may be the first
 
     def _make_room(self) -> None:
         self._items = []
-        self._count = 0
 
     def _put(self, element: Element) -> None:
-        heapq.heappush(self._items, (int(element[0]), self._count, element))
-        self._count += 1
+        heapq.heappush(self._items, _Ranked(element))
 
     def _put_back(self, elements: list[Element]) -> None:
-        for i, element in enumerate(elements):
-            heapq.heappush(self._items, (int(element[0]), i - len(elements), element))
+        for element in elements:
+            self._put(element)
 
     def _take(self) -> Element:
-        return heapq.heappop(self._items)[2]
+        return heapq.heappop(self._items).element
