@@ -193,12 +193,18 @@ class Compiled(Network):
 
     @property
     def metrics(self) -> list[Any]:
-        """The metrics: those given to `compile`, then those of layers."""
+        """The metrics: those given to `compile`, then those of layers; of a model inside what it was compiled
+        with is its own.
+        """
         found = list(self._compile_metrics) if self._is_compiled else []
-        found.extend(self._metrics)
+        return tracking.unique([*found, *self._added_metrics()])
+
+    def _added_metrics(self) -> list[Any]:
+        """The metrics that were added to this model and to the layers in it."""
+        found = list(self._metrics)
         for inner in self._layers:
-            found.extend(inner.metrics)
-        return tracking.unique(found)
+            found.extend(inner._added_metrics() if isinstance(inner, Compiled) else inner.metrics)
+        return found
 
     @property
     def metrics_names(self) -> list[str]:
