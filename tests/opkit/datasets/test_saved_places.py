@@ -189,3 +189,61 @@ def test_a_cache_that_is_gone(tmp_path):
         sess.run(iterator.initializer)
         with pytest.raises(tf.errors.NotFoundError, match="cache"):
             saver.restore(sess, path)
+
+
+def _shuffled(x):
+    return D.range(6).shuffle(6, seed=3).map(lambda y: 10 * x + y)
+
+
+MIXED = {  # of a shuffle inside of what mixes datasets: the orders follow each other as in TensorFlow
+    "interleave": (
+        lambda: D.range(4).interleave(_shuffled, 2, 2).repeat(2),
+        "4 5 14 15 0 2 10 12 1 3 11 13 22 24 32 34 21 20 31 30 23 25 33 35 "
+        "4 0 14 10 1 2 11 12 5 3 15 13 22 25 32 35 21 24 31 34 23 20 33 30",
+    ),
+    "interleave in threads": (
+        lambda: D.range(4).interleave(_shuffled, 2, 2, num_parallel_calls=2).repeat(2),
+        "4 5 14 15 0 2 10 12 1 3 11 13 24 25 34 35 20 22 30 32 21 23 31 33 "
+        "2 4 12 14 1 0 11 10 3 5 13 15 22 24 32 34 21 20 31 30 23 25 33 35",
+    ),
+    "workers": (
+        lambda: D.range(7).apply(
+            tf.data.experimental.parallel_interleave(
+                _shuffled, 3, 2, buffer_output_elements=1, prefetch_input_elements=2
+            )
+        ),
+        "4 5 14 15 24 25 0 2 10 12 20 22 1 3 11 13 21 23 34 35 44 45 52 54 30 32 40 42 51 50 31 33 "
+        "41 43 53 55 62 64 61 60 63 65",
+    ),
+    "groups": (
+        lambda: (
+            D.range(30)
+            .apply(
+                tf.data.experimental.group_by_window(
+                    lambda x: x % 3, lambda k, d: d.shuffle(9, seed=3).batch(6), 6
+                )
+            )
+            .apply(tf.data.experimental.unbatch())
+        ),
+        "12 15 0 6 3 9 7 13 4 1 10 16 14 2 5 8 17 11 24 21 27 18 25 28 19 22 29 20 26 23",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", MIXED)
+@pytest.mark.parametrize("at", [0, 5, 12, 21, 26])
+def test_orders_inside_of_mixed_datasets_go_on(kind, at, tmp_path):
+    made, wanted = MIXED[kind]
+    everything = list(map(int, wanted.split()))
+    tf.set_random_seed(5)
+    iterator, element, saver = _saveable(made())
+    with tf.Session() as sess:
+        sess.run(iterator.initializer)
+        assert _taken(sess, element, at) == everything[:at]
+        path = saver.save(sess, str(tmp_path / "model"))
+        assert _taken(sess, element, len(everything) - at) == everything[at:]
+    with tf.Session() as sess:
+        sess.run(iterator.initializer)
+        _taken(sess, element, 3)
+        saver.restore(sess, path)
+        assert _taken(sess, element, len(everything) - at) == everything[at:]

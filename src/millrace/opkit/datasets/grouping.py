@@ -63,10 +63,11 @@ class _Keyed(Through):
 
 
 class _Windows(_Keyed):
-    __slots__ = ("_done", "_groups", "_key", "_reduced", "_sizes")
+    __slots__ = ("_at", "_done", "_groups", "_key", "_reduced", "_sizes")
 
     def __init__(self, dataset: GroupByWindow, run: Run) -> None:
         super().__init__(dataset, run, ("key_func", "reduce_func", "window_size_func"))
+        self._at = (*run.here(), 1)  # of all groups: what they shuffle gets its seeds from one generator
         self._groups: dict[int, list[Element]] = {}
         self._sizes: dict[int, int] = {}
         self._reduced: Stage | None = None
@@ -122,7 +123,7 @@ class _Windows(_Keyed):
     def _open(self, key: int, elements: list[Element]) -> None:
         self._key = (key, elements)
         window = InMemory(self.dataset, elements)
-        self._reduced = started(self.called(1, self._typed(key), window), self)
+        self._reduced = started(self.called(1, self._typed(key), window), self, self._at)
 
     def save(self) -> Any:
         reduced = None if self._reduced is None else [*self._key, self._reduced.save()]

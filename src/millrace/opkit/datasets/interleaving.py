@@ -6,7 +6,7 @@ from collections import deque
 from typing import Any
 
 from millrace.core import errors
-from millrace.opkit.datasets.base import Calling, Dataset, Element, Run, Stage, invalid, scalar
+from millrace.opkit.datasets.base import Calling, Dataset, Element, Place, Run, Stage, invalid, scalar
 from millrace.opkit.datasets.mapping import AUTOTUNE, OfDatasets, checked_calls, returned
 from millrace.opkit.datasets.threads import Background
 
@@ -18,9 +18,12 @@ class Interleave(OfDatasets):
 
     Attributes:
       counts_failed: an element that fails is one of its block.
+      numbered: each dataset has a place of its own, where else those that follow each other in the cycle
+        share one, and with it the seeds of what they shuffle.
     """
 
     counts_failed = False
+    numbered = False
 
     def _take_inputs(
         self, input_dataset: Dataset, other_arguments: Any, cycle_length: Any, block_length: Any
@@ -43,6 +46,7 @@ class ParallelInterleave(Interleave):
     """`Interleave` with threads that take elements ahead where taking one may wait."""
 
     counts_failed = True
+    numbered = True
 
     def _take_inputs(  # type: ignore[override]
         self, input_dataset: Dataset, other_arguments: Any, cycle: Any, block: Any, num_parallel_calls: Any
@@ -55,23 +59,25 @@ class ParallelInterleave(Interleave):
         self.threads = calls > 1
 
 
-def opened(results: Any, interleaved: Calling, threads: bool, ahead: int = _AHEAD) -> Stage:
-    """The dataset that a function of `interleaved` returned, at work; in a thread of its own where `threads`,
-    and where that pays.
+def opened(results: Any, interleaved: Calling, place: Place, threads: bool, ahead: int = _AHEAD) -> Stage:
+    """The dataset that a function of `interleaved` returned, at work at `place`; in a thread of its own where
+    `threads`, and where that pays.
     """
     run = interleaved.run
     dataset = returned(results, run)
-    stage = run.begin(dataset, bare=True, scope=interleaved.scope)
+    stage = run.begin(dataset, place, bare=True, scope=interleaved.scope)
     if threads and dataset.slow(run):
         return Background(stage, ahead, run, f"interleave '{dataset.op.name}'")
     return stage
 
 
 class _Interleaved(Calling):
-    __slots__ = ("_arguments", "_at", "_block", "_ended", "_given", "_open")
+    __slots__ = ("_arguments", "_at", "_block", "_ended", "_given", "_here", "_numbers", "_open")
 
     def __init__(self, dataset: Interleave, run: Run) -> None:
         super().__init__(dataset, run)
+        self._here = run.here()
+        self._numbers = list(range(1, dataset.cycle + 1))  # of the places in the pipeline
         self._open: list[Stage | None] = [None] * dataset.cycle
         self._arguments: list[Element | None] = [None] * dataset.cycle
         self._at = 0
@@ -119,8 +125,10 @@ class _Interleaved(Calling):
             self._ended = True
             return False
         self.count += 1
+        if self.dataset.numbered:
+            self._numbers[self._at] = self.count
         try:
-            self._open[self._at] = opened(self.call(*argument), self, self.dataset.threads)
+            self._open[self._at] = self._opened(self._at, argument)
         except Exception as error:
             self.failed(error)
             self._ended = True
@@ -128,20 +136,32 @@ class _Interleaved(Calling):
         self._arguments[self._at] = argument
         return True
 
+    def _opened(self, i: int, argument: Element) -> Stage:
+        place = (*self._here, self._numbers[i])
+        return opened(self.call(*argument), self, place, self.dataset.threads)
+
     def save(self) -> Any:
         inner = [
             None if s is None else {"of": a, "stage": s.save()}
             for s, a in zip(self._open, self._arguments, strict=True)
         ]
-        return {**super().save(), "at": self._at, "given": self._given, "ended": self._ended, "inner": inner}
+        return {
+            **super().save(),
+            "at": self._at,
+            "given": self._given,
+            "ended": self._ended,
+            "numbers": self._numbers,
+            "inner": inner,
+        }
 
     def restore(self, state: Any) -> None:
         super().restore(state)
         self._at, self._given, self._ended = state["at"], state["given"], state["ended"]
+        self._numbers = list(state["numbers"])
         for i, saved in enumerate(state["inner"]):
             if saved is not None:
                 self._arguments[i] = argument = tuple(saved["of"])
-                self._open[i] = stage = opened(self.call(*argument), self, self.dataset.threads)
+                self._open[i] = stage = self._opened(i, argument)
                 stage.restore(saved["stage"])
 
     def close(self) -> None:
@@ -181,15 +201,16 @@ class Workers(OfDatasets):
         return _Working(self, run)
 
 
-_Opened = tuple[Element, Stage]
-"""What a dataset was made of, and the dataset at work."""
+_Opened = tuple[Element, Stage, int]
+"""What a dataset was made of, the dataset at work, and the number of who works on it."""
 
 
 class _Working(Calling):
-    __slots__ = ("_at", "_block", "_given", "_places", "_staged", "_started")
+    __slots__ = ("_at", "_block", "_given", "_here", "_places", "_staged", "_started")
 
     def __init__(self, dataset: Workers, run: Run) -> None:
         super().__init__(dataset, run)
+        self._here = run.here()
         self._places: list[_Opened | None] = []
         self._staged: deque[_Opened] = deque()
         self._at = 0
@@ -197,32 +218,29 @@ class _Working(Calling):
         self._block = dataset.block
         self._started = False
 
-    def _open_one(self) -> _Opened | None:
+    def _open_one(self, worker: int) -> _Opened | None:
         argument = self.input.next()
         if argument is None:
             return None
         self.count += 1
         try:
-            return self._opened(argument)
+            return self._opened(argument, worker)
         except Exception as error:
             self.failed(error)
             return None
 
-    def _opened(self, argument: Element) -> _Opened:
-        return argument, opened(self.call(*argument), self, True, self.dataset.buffer)
+    def _opened(self, argument: Element, worker: int) -> _Opened:
+        place = (*self._here, worker + 1)
+        return argument, opened(self.call(*argument), self, place, True, self.dataset.buffer), worker
 
     def _start(self) -> None:
         self._started = True
-        for _ in range(self.dataset.cycle):
-            stage = self._open_one()
+        cycle = self.dataset.cycle
+        for worker in range(cycle + self.dataset.ahead):
+            stage = self._open_one(worker)
             if stage is None:
                 return
-            self._places.append(stage)
-        for _ in range(self.dataset.ahead):
-            stage = self._open_one()
-            if stage is None:
-                return
-            self._staged.append(stage)
+            (self._places if worker < cycle else self._staged).append(stage)
 
     def next(self) -> Element | None:
         if not self._started:
@@ -239,7 +257,7 @@ class _Working(Calling):
             if place is not None:
                 place[1].close()
                 places[self._at] = None
-                following = self._open_one()
+                following = self._open_one(place[2])
                 if following is not None:
                     self._staged.append(following)
                 if self._staged:
@@ -254,7 +272,7 @@ class _Working(Calling):
 
     def save(self) -> Any:
         opened = [
-            None if place is None else {"of": place[0], "stage": place[1].save()}
+            None if place is None else {"of": place[0], "stage": place[1].save(), "worker": place[2]}
             for place in (*self._places, *self._staged)
         ]
         return {
@@ -273,7 +291,7 @@ class _Working(Calling):
         self._staged = deque(map(self._restored, state["staged"]))
 
     def _restored(self, saved: Any) -> _Opened:
-        found = self._opened(tuple(saved["of"]))
+        found = self._opened(tuple(saved["of"]), saved["worker"])
         found[1].restore(saved["stage"])
         return found
 

@@ -17,6 +17,7 @@ from millrace.core.errors import refusal
 from millrace.core.waiting import WouldWait, attempting, wait_until
 from millrace.opkit.datasets.base import Dataset, Element, Run, Stage, string, text
 from millrace.opkit.datasets.mapping import as_dataset
+from millrace.opkit.datasets.shuffling import restore_orders, save_orders
 from millrace.opkit.datasets.state import decode, encode
 from millrace.opkit.records import tfrecord as records
 from millrace.opkit.state.resource import Resource
@@ -111,9 +112,9 @@ class IteratorResource(_Resource):
         """
         with self._lock:
             stage = self._started()
-            assert self._dataset is not None
+            assert self._dataset is not None and self._run is not None
             _refuse_memory(self._dataset, Run())
-            return encode(stage.save())
+            return encode({"stage": stage.save(), "orders": save_orders(self._run)})
 
     def restore(self, state: bytes) -> None:
         """Goes on from where `save` was called.
@@ -126,7 +127,9 @@ class IteratorResource(_Resource):
             assert self._dataset is not None
             run = Run()
             stage = run.begin(self._dataset)
-            stage.restore(decode(state, self._dataset))
+            found = decode(state, self._dataset)
+            stage.restore(found["stage"])
+            restore_orders(run, found["orders"])
             old, self._stage, self._run = self._stage, stage, run
             if old is not None:
                 old.close()

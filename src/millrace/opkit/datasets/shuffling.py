@@ -41,6 +41,23 @@ class _Words(WordStream):
         """The seeds, and how many words have been taken."""
         return [self.seeds[0], self.seeds[1], self.count]
 
+    def restore(self, state: Any) -> None:
+        """Goes on from where `save` was called."""
+        first, second, count = state
+        self.__init__((first, second), count)
+
+
+def save_orders(run: Run) -> Any:
+    """What gives the next iterations their orders, at each place of a pipeline that has shuffled."""
+    return [[place, words.save()] for (_, place), words in run.kept.items()]
+
+
+def restore_orders(run: Run, state: Any) -> None:
+    """Goes on with the orders that would have come; called when the stages have been restored."""
+    for place, words in state:
+        key = ("seeds", tuple(place))
+        run.kept.setdefault(key, _Words((words[0], words[1]))).restore(words)
+
 
 class Shuffle(Dataset):
     """The elements in random order: each is drawn from a buffer that the next ones fill up again.
@@ -276,7 +293,7 @@ class _Shuffled(Stage):
                 for i in range(start, stop)
             ],
             "input": None if self.input is None else self.input.save(),
-            "generator": None if self._generator is None else self._generator.save(),
+            "generator": self._generator.save() if isinstance(self._generator, SeedGenerator) else None,
         }
 
     def restore(self, state: Any) -> None:
@@ -293,8 +310,7 @@ class _Shuffled(Stage):
         elif self.input is not None:
             self.input.restore(state["input"])
         if state["generator"] is not None and self._generator is not None:
-            first, second, count = state["generator"]
-            self._generator.__init__((first, second), count)
+            self._generator.restore(state["generator"])
 
     def close(self) -> None:
         if self.input is not None:
