@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 
@@ -34,13 +36,15 @@ def _params(**kwargs):
 class Forest:
     """A forest in a session of its own, trained on six batches."""
 
-    def __init__(self, steps: int = 6, **kwargs) -> None:
+    def __init__(self, steps: int = 6, weighted: bool = False, **kwargs) -> None:
         self.graph = tf.Graph()
         with self.graph.as_default():
             tf.set_random_seed(3)
             self.x, self.y = tf.placeholder(tf.float32, [None, 6]), tf.placeholder(tf.int32, [None])
             self.graphs = forest.RandomForestGraphs(_params(**kwargs))
-            self.train = self.graphs.training_graph(self.x, self.y)
+            weight = tf.placeholder(tf.float32, [None])
+            more = {"input_weights": weight} if weighted else {}
+            self.train = self.graphs.training_graph(self.x, self.y, **more)
             self.loss = self.graphs.training_loss(self.x, self.y)
             self.asked = self.graphs.inference_graph(self.x)
             self.importances = self.graphs.feature_importances()
@@ -54,7 +58,12 @@ class Forest:
         self.rows, labels = _data(600, 6)
         for i in range(steps):
             part = slice(100 * i, 100 * i + 100)
-            self.session.run(self.train, {self.x: self.rows[part], self.y: labels[part]})
+            feeds = {
+                self.x: self.rows[part],
+                self.y: labels[part],
+                weight: np.random.RandomState(i).rand(100),
+            }
+            self.session.run(self.train, feeds)
 
     def size(self) -> float:
         return -self.session.run(self.loss, {self.x: self.rows[:1], self.y: [0]})
@@ -83,6 +92,31 @@ RECORDED = [
 @pytest.mark.parametrize(("kwargs", "size", "first"), RECORDED)
 def test_numbers_of_1_15(kwargs, size, first):
     grown = Forest(**kwargs)
+    assert grown.size() == size
+    np.testing.assert_allclose(grown.ask()[0][0], first, atol=6e-5)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "size", "first"),
+    [
+        ({"feature_bagging_fraction": 0.67}, 20, [0.2188, 0.5625, 0.1562, 0.0625]),
+        ({"feature_bagging_fraction": 0.5, "num_trees": 1}, 19, [0.0, 0.7288, 0.2542, 0.0169]),
+    ],
+)
+def test_trees_that_see_a_part_of_the_columns(kwargs, size, first, monkeypatch):
+    """They draw features of all columns, as in 1.15, and read on in the row that follows."""
+    monkeypatch.setattr(random, "sample", lambda every, count: list(every)[:count])
+    grown = Forest(**kwargs)
+    assert grown.size() == size
+    np.testing.assert_allclose(grown.ask()[0][0], first, atol=6e-5)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "size", "first"),
+    [({}, 15, [0.1991, 0.7229, 0.0779, 0.0]), ({"regression": True, "num_classes": 1}, 20, [1.5455])],
+)
+def test_weights_count_in_classes_only(kwargs, size, first):
+    grown = Forest(weighted=True, **kwargs)
     assert grown.size() == size
     np.testing.assert_allclose(grown.ask()[0][0], first, atol=6e-5)
 

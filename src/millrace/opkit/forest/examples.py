@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -69,15 +70,24 @@ class Examples:
         begin, end = np.searchsorted(self.indices[:, 0], [row, row + 1]) if len(self.indices) else (0, 0)
         drawn = uniform_below(random, width + int(end - begin))
         if drawn < width:
-            return drawn, float(self.dense[row, drawn]), self.kinds[drawn]
+            return drawn, float(self._dense(row, drawn)), self.kinds[drawn]
         place = int(begin) + drawn - width
         return width + int(self.indices[place, 1]), float(self.values[place]), self.sparse_kind
+
+    def _dense(self, rows: Any, features: Any) -> Any:
+        """Dense values of rows.
+
+        A tree that is given a part of the columns only, as feature bagging does, still draws features of them
+        all; like 1.15 it goes on in the row that follows, and finds 0 behind the last one.
+        """
+        places = rows * self.dense.shape[1] + features
+        return np.where(places < self.dense.size, self.dense.take(places, mode="clip"), np.float32(0))
 
     def take(self, rows: np.ndarray, features: np.ndarray) -> np.ndarray:
         """The values of features of rows, whose numbers broadcast; what is not stored is 0."""
         width = self.dense.shape[1]
         if not len(self.indices):
-            return self.dense[rows, features]
+            return self._dense(rows, features)
         rows, features = np.broadcast_arrays(rows, features)
         taken = np.zeros(rows.shape, np.float32)
         inside = features < width

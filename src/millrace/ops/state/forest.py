@@ -395,6 +395,8 @@ class ProcessInputV4:
         examples = gathered(input_spec, input_data, *sparse)
         targets = _targets(input_labels, stats.settings)
         weights = _weights(input_weights, len(leaf_ids))
+        if stats.settings.regression:  # counts examples, whatever they weigh, as in 1.15
+            weights = np.ones_like(weights)
         return stats.process(examples, targets, weights, leaf_ids, _generator(random_seed))
 
     grad = NOT_DIFFERENTIABLE
