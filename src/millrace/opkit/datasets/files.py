@@ -144,6 +144,29 @@ class _Read(Stage):
             self._pieces.close()
 
 
+class _Rows(_Read):
+    """As `_Read`, with an error in the place of a row that cannot be read: the next row follows it."""
+
+    __slots__ = ()
+
+    def next(self) -> Element | None:
+        element: Any = super().next()
+        if isinstance(element, errors.OpError):
+            path, given = self._paths[self._file], self._before + self._at - 1
+            raise told(element, f"element {given} of {path}, {self._dataset.place}") from None
+        return element
+
+    def fill(self, elements: list[Element], count: int) -> None:
+        """Adds the next elements until there are `count`, fewer at the end."""
+        while len(elements) < count and (element := self.next()) is not None:
+            elements.append(element)
+
+    def restore(self, state: Any) -> None:
+        self._file = state["file"]
+        for _ in range(state["given"]):
+            super().next()
+
+
 class Lines(Strings):
     """The lines of text files, without their ends."""
 
@@ -278,13 +301,19 @@ class Csv(Files):
         self._defaults = [np.asarray(d) if not isinstance(d, bytes) else string(d) for d in record_defaults]
         if len(self._delimiter) != 1:
             raise invalid(self, f"field_delim should be only 1 char. Received: {self._delimiter!r}")
+        if any(b <= a for a, b in zip([-1, *self._columns], self._columns, strict=False)):
+            rule = "select_cols should be strictly increasing indices, none of them negative"
+            raise invalid(self, f"{rule}. Received: {self._columns}")
+
+    def start(self, run: Run) -> Stage:
+        return _Rows(self)
 
     def paths(self) -> list[bytes]:
         """The names of the files."""
         return self._names
 
-    def read(self, path: str) -> Generator[list[Element], None, None]:
-        """The rows of one file."""
+    def read(self, path: str) -> Generator[list[Any], None, None]:
+        """The rows of one file, with an error for each that cannot be read."""
         marks = self._delimiter, self._quotes, self._na, self._columns
         one = np.empty(1, object)
         with open_packed(path, self._compression) as file:
@@ -293,7 +322,11 @@ class Csv(Files):
                 next(rows, None)
             for row in rows:
                 one[0] = row
-                found = bytes_csv.decode_csv(one, self._defaults, *marks)
+                try:
+                    found = bytes_csv.decode_csv(one, self._defaults, *marks)
+                except errors.OpError as error:
+                    yield [error]
+                    continue
                 yield [tuple(c[0] if c.dtype.kind != "O" else string(c[0]) for c in found)]
 
 
