@@ -23,9 +23,6 @@ GATHERING = set(
     "layers framework_lib client_lib training_lib array_ops math_ops control_flow_ops state_ops".split()
 )
 LEFT_OUT = (
-    "contrib.quantization",
-    "contrib.specs",
-    "contrib.labeled_tensor",
     "contrib.lite",
     "python.pywrap_tensorflow_internal",
 )

@@ -5,6 +5,8 @@ import importlib
 import pytest
 
 import millrace as tf
+from millrace.hook import table
+from millrace.hook.finder import EstimatorFinder
 
 
 def test_lists_are_leaves_of_what_datasets_nest():
@@ -26,3 +28,38 @@ def test_the_first_version_is_below_the_second():
     assert tf.compat.v2.compat.v1 is tf.compat.v1
     assert tf.compat.v2.compat.v1.placeholder is tf.placeholder
     assert tf.compat.v2.compat.as_str(b"x") == "x"
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "public"),
+    [
+        ("contrib.labeled_tensor.python.ops.core", "slice_function", "contrib.labeled_tensor.slice"),
+        ("contrib.labeled_tensor.python.ops.ops", "matmul", "contrib.labeled_tensor.matmul"),
+        ("contrib.distributions.python.ops.distribution_util", "tridiag", "contrib.distributions.tridiag"),
+        (
+            "contrib.distribute.python.one_device_strategy",
+            "OneDeviceStrategy",
+            "distribute.OneDeviceStrategy",
+        ),
+        ("contrib.metrics.python.ops.set_ops", "set_union", "sets.union"),
+        ("contrib.optimizer_v2.optimizer_v2_symbols", "AdamOptimizer", "contrib.optimizer_v2.AdamOptimizer"),
+    ],
+)
+def test_private_modules_of_contrib_lead_to_public_objects(module, name, public):
+    thing = tf
+    for part in public.split("."):
+        thing = getattr(thing, part)
+    assert getattr(importlib.import_module(f"millrace.{module}"), name) is thing
+
+
+def test_modules_of_the_estimators_package():
+    finder = EstimatorFinder("tensorflow_estimator")
+    for path, inner in (
+        ("contrib.estimator.python.estimator.rnn", "contrib.estimator.python.estimator.rnn"),
+        ("python.estimator.api._v1.estimator", "estimator"),
+        ("python.estimator.api._v1.estimator.export", "estimator.export"),
+        ("python.estimator.run_config", "python.estimator.run_config"),
+        ("export", "estimator.export"),
+    ):
+        assert finder._inner(path) == inner
+    assert table.has("contrib.estimator.python.estimator.rnn") and table.has("python.estimator.api._v1")

@@ -119,6 +119,9 @@ PRIVATE: dict[str, dict[str, str]] = {
         "set_step": "millrace.contributed.summary.second_version:set_step",
         "summary_scope": "millrace.contributed.summary.second_version:summary_scope",
     },
+    "compat.v2.test": {
+        "compute_gradient": "millrace.lib.testing.gradient_checker:compute_gradient_of",
+    },
     "contrib.boosted_trees.python.utils.losses": {
         "per_example_exp_loss": "millrace.contributed.boosted_trees.losses:per_example_exp_loss",
         "per_example_full_exp_loss": "millrace.contributed.boosted_trees.losses:per_example_full_exp_loss",
@@ -973,6 +976,10 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.ops.data_flow_ops": {
         "MapStagingArea": "millrace.lib.input.staging:MapStagingArea",
         "StagingArea": "millrace.lib.input.staging:StagingArea",
+    },
+    "python.ops.gradient_checker_v2": {
+        "compute_gradient": "millrace.lib.testing.gradient_checker:compute_gradient_of",
+        "max_error": "millrace.lib.testing.gradient_checker:max_error",
     },
     "python.ops.init_ops": {
         "Initializer": "millrace.lib.variables.initializers:Initializer",

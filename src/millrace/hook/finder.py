@@ -83,7 +83,9 @@ class EstimatorFinder(AliasFinder):
     """The finder for `tensorflow_estimator`, a package of its own in 1.15: `tf.estimator` and its modules."""
 
     def _inner(self, path: str) -> str:
-        return path if path.partition(".")[0] == "python" else f"estimator.{path}".rstrip(".")
+        path = path.removeprefix("python.estimator.api._v1.")
+        inner = path.partition(".")[0] in ("contrib", "estimator", "python")
+        return path if inner else f"estimator.{path}".rstrip(".")
 
 
 class PackageFinder(AliasFinder):

@@ -1,5 +1,6 @@
 """`tf.test`: what its assertions accept and refuse, sessions of test cases, gradients against differences."""
 
+import importlib
 import sys
 import unittest
 
@@ -182,6 +183,21 @@ class TestGradients:
             assert len(pairs) == 2
             for symbolic, numeric in pairs:
                 np.testing.assert_allclose(symbolic, numeric, atol=1e-6)
+
+    def test_of_a_function(self):
+        """Version 2's: rows are elements of the argument, columns those of the result."""
+        checker = importlib.import_module("millrace.python.ops.gradient_checker_v2")
+        assert tf.compat.v2.test.compute_gradient is checker.compute_gradient
+        with tf.Session():
+            point = [np.arange(6.0).reshape(2, 3), np.ones((3, 1))]
+            theoretical, numeric = checker.compute_gradient(tf.matmul, point)
+            np.testing.assert_array_equal(theoretical[0], [[1, 0]] * 3 + [[0, 1]] * 3)
+            np.testing.assert_array_equal(theoretical[1], [[0, 3], [1, 4], [2, 5]])
+            assert checker.max_error(theoretical, numeric) < 1e-6
+            with pytest.raises(ValueError, match="list"):
+                checker.compute_gradient(tf.square, tf.constant(1.0))
+        with pytest.raises(ValueError, match="no default session"):
+            checker.compute_gradient(tf.square, [1.0])
 
     def test_refusals(self):
         x = tf.placeholder(tf.float32, [])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from millrace.autodiff.gradients import gradients
+from millrace.building.convert import convert_to_tensor
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.core import dtypes, shapes
 from millrace.core.public import public
@@ -23,6 +25,8 @@ _DTYPES = (
     dtypes.complex128,
 )
 
+_NO_SESSION = "compute_gradient: no default session is registered. Call it under `with tf.Session():`"
+
 
 def _real(array: np.ndarray) -> np.ndarray:
     """All parts of all elements in one row."""
@@ -33,9 +37,7 @@ def _real(array: np.ndarray) -> np.ndarray:
 def _run(fetch: Any, x: Tensor, value: np.ndarray, feeds: dict[Any, Any]) -> Any:
     session = get_default_session()
     if session is None:
-        raise ValueError(
-            "compute_gradient: no default session is registered. Call it under `with tf.Session():`"
-        )
+        raise ValueError(_NO_SESSION)
     return session.run(fetch, {**feeds, x: value})
 
 
@@ -150,3 +152,43 @@ def compute_gradient_error(
     found = compute_gradient(x, x_shape, y, y_shape, x_init_value, delta, init_targets, extra_feed_dict)
     pairs = found if isinstance(found, list) else [found]
     return max((np.abs(a - b).max(initial=0) for a, b in pairs), default=0)
+
+
+@public("compat.v2.test.compute_gradient", "python.ops.gradient_checker_v2.compute_gradient")
+def compute_gradient_of(
+    f: Callable[..., Any], x: Sequence[Any], delta: float = 1e-3
+) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+    """The Jacobians of a function at a point, by its graph's gradient and by finite differences.
+
+    Args:
+      f: takes as many tensors as `x` has, and returns one tensor.
+      x: a list or tuple of floating or complex arrays, or tensors that the default session can run.
+      delta: the step of the differences.
+
+    Returns:
+      Two tuples with an array of `[size of the argument, size of the result]` for each argument (complex
+      elements count twice).
+
+    Raises:
+      TypeError: a dtype is neither floating nor complex.
+      ValueError: `x` is no list, or there is no default session.
+    """
+    if not isinstance(x, list | tuple):
+        raise ValueError(f"compute_gradient: x is not a list or tuple of arguments. Received: {x!r}")
+    session = get_default_session()
+    if session is None:
+        raise ValueError(_NO_SESSION)
+    values: list[Any] = [session.run(convert_to_tensor(value)) for value in x]
+    inputs = [placeholder(value.dtype, value.shape) for value in values]
+    y = convert_to_tensor(f(*inputs))
+    shape = session.run(y, dict(zip(inputs, values, strict=True))).shape
+    sizes = [value.shape for value in values]
+    pairs = compute_gradient(inputs, sizes, y, shape, values, delta)
+    return tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)
+
+
+@public("python.ops.gradient_checker_v2.max_error")
+def max_error(grad1: Sequence[np.ndarray], grad2: Sequence[np.ndarray]) -> float:
+    """The largest difference between two lists of Jacobians, 0 where all are empty."""
+    pairs = zip(grad1, grad2, strict=True)
+    return max((float(np.abs(a - b).max()) for a, b in pairs if a.size or b.size), default=0.0)
