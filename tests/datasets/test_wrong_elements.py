@@ -143,3 +143,13 @@ def test_a_stuck_pipeline_is_interrupted(make):
     while threading.active_count() > before and time.monotonic() < end:
         time.sleep(0.01)
     assert threading.active_count() <= before
+
+
+@pytest.mark.parametrize(
+    ("shapes", "error"),
+    [(([3],), ValueError), (([3], [], []), ValueError), ({"a": [3], "b": []}, TypeError)],
+)
+def test_padded_shapes_nest_as_the_elements(shapes, error):
+    data = tf.data.Dataset.range(4).map(lambda x: (tf.fill([x], x), x))
+    with pytest.raises(error, match="must nest as the elements"):
+        data.padded_batch(2, shapes)

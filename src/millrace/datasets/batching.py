@@ -120,12 +120,17 @@ def _shape_leaves(structure: Any, given: Any) -> list[Any]:
     """One padded shape for each component; a shape may be a list, a tuple, a TensorShape or a tensor."""
     if not nesting.is_nested(structure):
         return [given]
+    rule = f"padded_shapes must nest as the elements. Received: {given!r} for {structure!r}"
     if isinstance(structure, Mapping):
-        if not isinstance(given, Mapping) or set(given) != set(structure):
-            raise TypeError(f"padded_shapes must nest as the elements. Received: {given!r} for {structure!r}")
+        if not isinstance(given, Mapping):
+            raise TypeError(rule)
+        if set(given) != set(structure):
+            raise ValueError(rule)
         return [leaf for key in sorted(structure) for leaf in _shape_leaves(structure[key], given[key])]
-    if not isinstance(given, tuple | list) or len(given) != len(structure):
-        raise TypeError(f"padded_shapes must nest as the elements. Received: {given!r} for {structure!r}")
+    if not isinstance(given, tuple | list):
+        raise TypeError(rule)
+    if len(given) != len(structure):
+        raise ValueError(rule)
     return [leaf for s, g in zip(structure, given, strict=True) for leaf in _shape_leaves(s, g)]
 
 
