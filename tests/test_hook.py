@@ -141,6 +141,7 @@ def test_every_private_path_is_a_module_whose_names_are_there_or_said_to_be_abse
         ("from hooked_flow import reduce_summ", "Did you mean 'reduce_sum'"),
         ("from hooked_flow.python.framework.ops import Tensorr", "Did you mean 'Tensor'"),
         ("import hooked_flow.python.no_such", "millrace offers no module 'hooked_flow.python.no_such'"),
+        ("import hooked_flow.compat.v2.estimator", "from hooked_flow.compat.v2 import estimator"),
         ("from hooked_flow.nn import softmaxx", "Did you mean 'softmax'"),
     ],
 )

@@ -168,5 +168,8 @@ def module_error(root: str, path: str) -> ModuleNotFoundError:
         except ImportError:
             names = []
         near = difflib.get_close_matches(leaf, names, 1, 0.75)
-        said += f". Did you mean '{f'{root}.{parent}'.rstrip('.')}.{near[0]}'?" if near else ""
+        if near and near[0] == leaf:
+            said += f": it is an attribute; write `from {f'{root}.{parent}'.rstrip('.')} import {leaf}`"
+        elif near:
+            said += f". Did you mean '{f'{root}.{parent}'.rstrip('.')}.{near[0]}'?"
     return ModuleNotFoundError(said, name=f"{root}.{path}")
