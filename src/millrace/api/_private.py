@@ -974,6 +974,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "_graph_mode_decorator": "millrace.lib.flow.custom_gradient:graph_mode_decorator",
     },
     "python.ops.data_flow_ops": {
+        "Barrier": "millrace.lib.input.barriers:Barrier",
         "MapStagingArea": "millrace.lib.input.staging:MapStagingArea",
         "StagingArea": "millrace.lib.input.staging:StagingArea",
     },
