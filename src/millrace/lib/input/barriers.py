@@ -117,7 +117,7 @@ class Barrier:
         return raw.BarrierIncompleteSize(self._ref, name=self._named(name, "IncompleteSize"))
 
 
-def _known(given: Any) -> list[tuple[int, ...]]:
+def _known(given: Any) -> list[tuple[int | None, ...]]:
     found = [shapes.as_shape(s) for s in given]
     if not all(s.is_fully_defined() for s in found):
         raise ValueError(f"Barrier: all shapes must be fully defined. Received: {found}")

@@ -366,7 +366,7 @@ class Network(Layer):
         # The calls inside another layer's `call` leave no node.
         plain = [t for t in flat if history(t) is None]
         if plain:
-            self.__dict__.setdefault("_plain_inputs", []).extend(plain)
+            vars(self).setdefault("_plain_inputs", []).extend(plain)
         known = {id(own): given for own, given in zip(self.inputs, flat, strict=True)}
         by_depth = self._order.by_depth
         for depth in sorted(by_depth, reverse=True):
