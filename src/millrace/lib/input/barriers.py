@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from millrace.building import raw
-from millrace.core import dtypes, shapes
 from millrace.core.public import public
 from millrace.graph.operation import Operation
 from millrace.graph.tensor import Tensor
+from millrace.lib.input.components import all_known, as_dtypes, as_shapes
 
 
 @public("python.ops.data_flow_ops.Barrier")
@@ -29,10 +28,9 @@ class Barrier:
     def __init__(
         self, types: Any, shapes: Any = None, shared_name: str | None = None, name: str = "barrier"
     ) -> None:
-        given = types if isinstance(types, Sequence) and not isinstance(types, str) else [types]
-        self._types = [dtypes.as_dtype(t) for t in given]
-        self._shapes = None if shapes is None else _known(shapes)
-        described = self._shapes or [None] * len(self._types)
+        self._types = as_dtypes(types)
+        self._shapes = all_known(as_shapes(shapes, len(self._types)))
+        described = [None] * len(self._types) if self._shapes is None else [s.dims for s in self._shapes]
         self._ref = raw.Barrier(
             component_types=self._types, shapes=described, shared_name=shared_name or "", name=name
         )
@@ -97,7 +95,7 @@ class Barrier:
         for tensor in (found.indices, found.keys):
             tensor.set_shape([size])
         for tensor, dims in zip(found.values, self._shapes or [], strict=False):
-            tensor.set_shape([size, *dims])
+            tensor.set_shape([size, *dims.as_list()])
         return found
 
     def close(self, cancel_pending_enqueues: bool = False, name: str | None = None) -> Operation:
@@ -115,10 +113,3 @@ class Barrier:
     def incomplete_size(self, name: str | None = None) -> Tensor:
         """How many tuples lack components, a scalar int32."""
         return raw.BarrierIncompleteSize(self._ref, name=self._named(name, "IncompleteSize"))
-
-
-def _known(given: Any) -> list[tuple[int | None, ...]]:
-    found = [shapes.as_shape(s) for s in given]
-    if not all(s.is_fully_defined() for s in found):
-        raise ValueError(f"Barrier: all shapes must be fully defined. Received: {found}")
-    return [tuple(s.as_list()) for s in found]

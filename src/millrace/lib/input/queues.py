@@ -12,6 +12,7 @@ from millrace.core import dtypes, shapes
 from millrace.core.errors import refusal
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
+from millrace.lib.input.components import all_known, as_dtypes, as_shapes
 from millrace.opkit.random.seeds import get_seed
 from millrace.ops.array import concat, gather
 
@@ -237,27 +238,6 @@ def _tensors(values: Any) -> list[Any]:
     return [v for v in (values if isinstance(values, list | tuple) else [values]) if isinstance(v, Tensor)]
 
 
-def _as_dtypes(given: Any) -> list[dtypes.DType]:
-    return [dtypes.as_dtype(d) for d in (given if isinstance(given, list | tuple) else [given])]
-
-
-def _as_shapes(given: Any, count: int) -> list[shapes.TensorShape] | None:
-    if given is None:
-        return None
-    if isinstance(given, shapes.TensorShape):
-        given = [given]
-    found = list(given)
-    if count == 1 and (not found or not isinstance(found[0], list | tuple | shapes.TensorShape)):
-        found = [found]
-    return [shapes.as_shape(s) for s in found]
-
-
-def _all_known(given: list[shapes.TensorShape] | None) -> list[shapes.TensorShape] | None:
-    if given is not None and not all(s.is_fully_defined() for s in given):
-        raise ValueError(f"All shapes must be fully defined: {given}")
-    return given
-
-
 def _common_shape(found: list[shapes.TensorShape]) -> shapes.TensorShape:
     """What several shapes have in common."""
     dims = [shapes.as_dims(s) for s in found]
@@ -294,8 +274,8 @@ class FIFOQueue(QueueBase):
         shared_name: str | None = None,
         name: str = "fifo_queue",
     ) -> None:
-        kinds = _as_dtypes(dtypes)
-        dims = _all_known(_as_shapes(shapes, len(kinds)))
+        kinds = as_dtypes(dtypes)
+        dims = all_known(as_shapes(shapes, len(kinds)))
         handle = raw.FIFOQueueV2(
             component_types=kinds,
             shapes=dims or (),
@@ -323,12 +303,12 @@ class PaddingFIFOQueue(QueueBase):
         shared_name: str | None = None,
         name: str = "padding_fifo_queue",
     ) -> None:
-        kinds = _as_dtypes(dtypes)
+        kinds = as_dtypes(dtypes)
         if not isinstance(shapes, list | tuple) or any(s is None or isinstance(s, int) for s in shapes):
             raise ValueError(
                 f"PaddingFIFOQueue: a list of shapes is needed, one for each component. Received: {shapes!r}"
             )
-        dims = _as_shapes(shapes, len(kinds))
+        dims = as_shapes(shapes, len(kinds))
         if dims is None or len(dims) != len(kinds) or any(d.ndims is None for d in dims):
             raise ValueError(
                 f"PaddingFIFOQueue: one shape of known rank is needed for each of {len(kinds)} dtypes. "
@@ -360,8 +340,8 @@ class RandomShuffleQueue(QueueBase):
         shared_name: str | None = None,
         name: str = "random_shuffle_queue",
     ) -> None:
-        kinds = _as_dtypes(dtypes)
-        dims = _all_known(_as_shapes(shapes, len(kinds)))
+        kinds = as_dtypes(dtypes)
+        dims = all_known(as_shapes(shapes, len(kinds)))
         first, second = get_seed(seed)
         handle = raw.RandomShuffleQueueV2(
             component_types=kinds,
@@ -389,8 +369,8 @@ class PriorityQueue(QueueBase):
         shared_name: str | None = None,
         name: str = "priority_queue",
     ) -> None:
-        kinds = _as_dtypes(types)
-        dims = _all_known(_as_shapes(shapes, len(kinds)))
+        kinds = as_dtypes(types)
+        dims = all_known(as_shapes(shapes, len(kinds)))
         handle = raw.PriorityQueueV2(
             component_types=kinds,
             shapes=dims or (),
@@ -398,7 +378,7 @@ class PriorityQueue(QueueBase):
             shared_name=shared_name or "",
             name=name,
         )
-        priority = _as_shapes([()], 1) or []
+        priority = as_shapes([()], 1) or []
         super().__init__(
             [dtypes.int64, *kinds], None if dims is None else [*priority, *dims], _as_names(names), handle
         )
