@@ -192,7 +192,7 @@ class Tensor(TensorInside):
         )
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        raise NotImplementedError(
+        raise NotImplementedError(  # as 1.15 does, and nothing is missing: a graph's tensor has no value
             f"Tensor '{self.name}' is symbolic and cannot become a NumPy array; run it in a session first"
         )
 

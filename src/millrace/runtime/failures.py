@@ -14,6 +14,7 @@ from millrace.graph.operation import Operation
 _ARRAYS: tuple[type, ...] = (np.ndarray, np.generic)
 # what a kernel meets where a value has another rank or kind than it counts on
 _STUMBLES = (AttributeError, LookupError, AssertionError, RecursionError)
+# what a kernel, or a program's function in it, raises, and what the run raises for it
 _CLASSES: tuple[tuple[type[BaseException], Any], ...] = (
     (MemoryError, errors.ResourceExhaustedError),
     (NotImplementedError, errors.UnimplementedError),

@@ -35,6 +35,7 @@ class _Graphs(weakref.WeakSet[Any]):
 
 _graphs = _Graphs()
 
+# what the program's function raises, and what TensorFlow 1.15's `py_func` raises for it
 _CLASSES: tuple[tuple[type[Exception], Any], ...] = (
     (TypeError, errors.InvalidArgumentError),
     (ValueError, errors.InvalidArgumentError),

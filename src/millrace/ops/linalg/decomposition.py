@@ -114,6 +114,7 @@ class Qr:
             rule = (
                 "the gradient needs known shapes, no more columns than rows, square ones with full_matrices"
             )
+            # TensorFlow's own limits, and its class
             raise NotImplementedError(f"Qr '{op.name}': {rule}. Received: q {q.shape} and r {r.shape}")
 
         def right_solve(x: Tensor) -> Tensor:
@@ -184,6 +185,7 @@ class Svd:
         s, u, v = op.outputs
         if op.attrs["full_matrices"] and (a.dims is None or a.dims[-1] is None or a.dims[-1] != a.dims[-2]):
             rule = "the gradient of Svd with full_matrices exists for square matrices only"
+            # TensorFlow's own limit, and its class
             raise NotImplementedError(f"Svd '{op.name}': {rule}. Received: {a.shape}")
         return _svd_gradient(s, u, v, ds, du, dv)
 

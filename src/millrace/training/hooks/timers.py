@@ -8,7 +8,7 @@ from millrace.core.public import public
 
 
 class HookTimer:
-    """Says at which steps something is to be done; see its subclasses."""
+    """Says at which steps something is to be done: abstract, what its methods do is for subclasses to say."""
 
     def reset(self) -> None:
         """Begins anew."""

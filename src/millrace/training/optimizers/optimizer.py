@@ -222,6 +222,7 @@ class Optimizer:
     def _update(self, gradient: Any, variable: Any) -> Any:
         """The update of one variable, and its constraint."""
         if not isinstance(variable, Variable):
+            # as in 1.15: a tensor has no place that could be written
             raise NotImplementedError(f"Trying to update a Tensor. Received: {variable}")
         sparse = isinstance(gradient, IndexedSlices)
         if sparse and variable.constraint is not None:
