@@ -303,7 +303,8 @@ class _Source:
 
     def _read_cells(self, cells: list[str]) -> list[str]:
         lines: list[str] = []
-        self.names["ndarray"], self.names["settle"] = np.ndarray, self.settle
+        if self.settled:
+            self.names["ndarray"], self.names["settle"] = np.ndarray, self.settle
         for name, use in zip(cells, self.plan.cells, strict=True):
             target = self._target(use.initial)
             lines.append(f"{target} = {name}" if self.is_body else f"{target} = {name}.value")

@@ -1,4 +1,4 @@
-"""Norms, clipping by norms, and composed functions of matrices."""
+"""Norms, and clipping by norms."""
 
 from __future__ import annotations
 

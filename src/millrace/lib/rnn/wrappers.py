@@ -30,10 +30,7 @@ class _Wrapper(RNNCell):
         """The cell inside."""
         return self._cell
 
-    @property
-    def cell(self) -> Any:
-        """The cell inside."""
-        return self._cell
+    cell = wrapped_cell
 
     @property
     def state_size(self) -> Any:
