@@ -87,6 +87,49 @@ def test_pixels_turned(shape: tuple[int, ...], dtype: Any) -> None:
         np.testing.assert_array_equal(ArrayVerbs().flip(view, (1,)), view[:, ::-1])
 
 
+@pytest.mark.parametrize("width", range(1, 24))
+def test_rows_of_few_pixels_turned(width: int) -> None:
+    rows = np.random.RandomState(width).randint(0, 255, [5, width + 2, 3]).astype(np.uint8)
+    for view in (rows, rows[:, 1:], rows[1:, :-2]):
+        np.testing.assert_array_equal(compiled.turned(view), view[:, ::-1])
+
+
+_FIGURES = {
+    b"+": np.add,
+    b"-": np.subtract,
+    b"*": np.multiply,
+    b"/": np.divide,
+    b"~": lambda x, y: y - x,
+    b"|": lambda x, y: y / x,
+}
+
+
+@pytest.mark.parametrize("size", [0, 1, 2047, 2048, 2049, 10000])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_numbers_taken_through_operations(size: int, dtype: Any) -> None:
+    numbers = (np.random.RandomState(size).randn(size) * 100).astype(dtype)
+    if dtype == np.float32:
+        numbers[::3] = np.resize([np.nan, np.inf, -np.inf, -0.0, 1e-42, 3e38, 0], len(numbers[::3]))
+    others = np.array([127.5, 1e-3, 0, -np.inf, np.nan, 1e-40], np.float32)
+    with np.errstate(all="ignore"):
+        for letter, function in _FIGURES.items():
+            for other in others:
+                made = np.empty(size, np.float32)
+                assert compiled.figured(numbers, made, letter, other[None])
+                np.testing.assert_array_equal(made, function(numbers.astype(np.float32), other))
+        made = np.empty(size, np.float32)
+        assert compiled.figured(numbers, made, b"/-*", np.array([127.5, 1, 3], np.float32))
+        wanted = (numbers.astype(np.float32) / np.float32(127.5) - np.float32(1)) * np.float32(3)
+        np.testing.assert_array_equal(made.view(np.int32), wanted.view(np.int32))
+
+
+def test_numbers_that_numpy_takes_through_operations() -> None:
+    out = np.empty([4, 4], np.float32)
+    one = np.ones(1, np.float32)
+    for other in (np.ones([4, 4]), np.ones([4, 4], np.int8), np.ones([4, 8], np.float32)[:, ::2]):
+        assert not compiled.figured(other, out, b"+", one)
+
+
 def test_what_is_turned_by_numpy() -> None:
     rows = np.arange(3000).reshape(50, 20, 3)
     for other in (rows[:, ::2], rows[..., ::-1], rows[..., :2], rows[None], rows[:0], rows.astype(object)):

@@ -30,6 +30,8 @@ def _last(fetch: Callable[[Any], Any], dims: list[Any]) -> Plan:
 @pytest.mark.parametrize("fetch", [
     lambda x: tf.cast(x, tf.float32) / 127.5 - 1.0,
     lambda x: 1.0 - tf.cast(x, tf.float64) * np.arange(3.0),
+    lambda x: 2.0 - (3.0 + tf.cast(x, tf.float32)) * 0.1,
+    lambda x: 7.0 / (tf.cast(x, tf.float32) + 0.3),
     lambda x: -tf.maximum(3.0, tf.square(tf.cast(x, tf.float32))),
 ])  # fmt: skip
 @pytest.mark.parametrize("piece", [1, 100, 1 << 20])

@@ -15,6 +15,7 @@ import numpy as np
 _MOST_READ = 1 << 18  # bytes of a file: of a longer one the reading takes longer than the calls
 _MOST_TURNED = 1 << 18  # bytes that are copied while other threads wait
 _ROOMS = 8  # that are kept
+_FIGURED = frozenset((np.dtype(np.uint8), np.dtype(np.float32)))
 
 
 class Provided:
@@ -89,3 +90,22 @@ def turned(rows: np.ndarray) -> np.ndarray | None:
     out = np.empty(rows.shape, rows.dtype)
     library.turned(rows.ctypes.data, stride, out.ctypes.data, count, pixels, together)
     return out
+
+
+def figured(numbers: np.ndarray, out: np.ndarray, operations: bytes, others: np.ndarray) -> bool:
+    """Takes numbers through operations with one other number each; False where that is not to be had.
+
+    Args:
+      numbers: uint8 or float32.
+      out: what comes of them: float32, of the same shape, side by side in memory.
+      operations: a sign for each: `+ - * /`, `~` and `|` for the other number less, or divided by, each.
+      others: float32, one for each operation.
+    """
+    if numbers.dtype not in _FIGURED or not numbers.flags.c_contiguous:
+        return False
+    library = brief.library()
+    if library is None:
+        return False
+    size = numbers.itemsize, out.size, len(others)
+    library.figured(numbers.ctypes.data, out.ctypes.data, *size, operations, others.ctypes.data)
+    return True

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 from millrace.runtime import native_code
 
-_OPTIONS = ("-O3", "-std=gnu11")
+_OPTIONS = ("-O3", "-march=native", "-std=gnu11", "-ffp-contract=off")
 _RECORDS = {  # name: result and arguments; b: bytes, p: an address, n: a number
     "find": "ibpnbpnnp",
     "steps": "nbpnp",
@@ -23,7 +23,8 @@ _RECORDS = {  # name: result and arguments; b: bytes, p: an address, n: a number
     "dense": "nbpnnnp",
     "list_dense": "ibpnnnnp",
 }
-_BRIEF = {"read": "nbpn", "turned": "vpnpnnn"}
+_BRIEF = {"read": "nbpn", "figured": "vppnnnbp", "turned": "vpnpnnn"}
+_LETTING_IN = ("read", "figured")  # others are over before another thread has taken the interpreter
 _TYPES = {"b": ctypes.c_char_p, "i": ctypes.c_int, "n": ctypes.c_int64, "p": ctypes.c_void_p, "v": None}
 
 _log = logging.getLogger("millrace")
@@ -41,8 +42,8 @@ def brief() -> SimpleNamespace | None:
     if library is None:
         return None
     found = _functions(library, "brief", _BRIEF)
-    letting_in = ctypes.CDLL(None, handle=library._handle)  # a file may lie far away
-    found.read = _functions(letting_in, "brief", {"read": _BRIEF["read"]}).read
+    letting_in = ctypes.CDLL(None, handle=library._handle)
+    vars(found).update(vars(_functions(letting_in, "brief", {name: _BRIEF[name] for name in _LETTING_IN})))
     return found
 
 
