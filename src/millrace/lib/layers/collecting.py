@@ -25,7 +25,6 @@ class Collecting(Weighted):
     _losses: list[Any]
     _callable_losses: list[Any]
     _metrics: list[Any]
-    _metrics_tensors: dict[str, Any]
 
     @property
     def updates(self) -> list[Any]:
@@ -115,24 +114,29 @@ class Collecting(Weighted):
                 "Please provide a name for your metric like "
                 "`self.add_metric(tf.reduce_sum(inputs), name='mean_activation', aggregation='mean')`"
             )
-        if metric is None and aggregation is None:
+        if not calls.in_call and not settings.symbolic(value):
+            raise ValueError(f"Expected a symbolic Tensor for the metric value, received: {value}")
+        self._watch(value, aggregation, name if metric is None else metric.name)
+
+    def _watch(self, value: Any, aggregation: str | None, name: Any) -> None:
+        known = [m for m in self._metrics if m.name == name]
+        if len(known) > 1:
+            raise ValueError(
+                "Please provide different names for the metrics you have added. We found "
+                f'{len(known)} metrics with the name: "{name}"'
+            )
+        if aggregation is not None:
+            metric = known[0] if known else late.mean(name=name)
+            metric(value)
+        elif known:
+            return
+        elif (metric := getattr(value, "_metric_obj", None)) is None:
             raise ValueError(
                 "Please provide `aggregation` for a metric that is a tensor: "
                 f"`self.add_metric(value, name={name!r}, aggregation='mean')`"
             )
-        self._watch(value, metric, name or ("" if metric is None else metric.name))
-
-    def _watch(self, value: Any, metric: Any, name: str) -> None:
-        if metric is not None:
-            if metric not in self._metrics:
-                self._metrics.append(metric)
-            self._metrics_tensors[metric.name] = value
-            return
-        known = next((m for m in self._metrics if m.name == name), None)
-        if known is None:
-            known = late.mean(name=name, dtype=value.dtype.base_dtype)
-            self._metrics.append(known)
-        self._metrics_tensors[name] = known(value)
+        if not known:
+            self._metrics.append(metric)
 
     def get_updates_for(self, inputs: Any) -> list[Any]:
         """The updates that depend on `inputs`, or for None those that depend on none."""

@@ -111,8 +111,8 @@ class Layer(Collecting, Connected, metaclass=abc.ABCMeta):
             set_plainly(self, name, [])
         set_plainly(self, "_callable_losses", [])
         set_plainly(self, "_metrics", [])
-        set_plainly(self, "_metrics_tensors", {})
-        set_plainly(self, "_tracked", {})
+        if "_tracked" not in self.__dict__:  # a subclass may set layers before it calls `__init__`
+            set_plainly(self, "_tracked", {})
         set_plainly(self, "_named_weights", {})
 
     def _set_name(self, name: str | None, zero_based: bool = True) -> None:
@@ -139,6 +139,9 @@ class Layer(Collecting, Connected, metaclass=abc.ABCMeta):
 
     def __setattr__(self, name: str, value: Any) -> None:
         tracked = self.__dict__.get("_tracked")
+        if tracked is None and isinstance(value, Layer):
+            tracked = {}
+            object.__setattr__(self, "_tracked", tracked)
         if tracked is not None and name not in _UNTRACKED:
             if isinstance(value, Layer | Variable) or tracking.holds_parts(value):
                 tracked[name] = value
@@ -441,7 +444,6 @@ _UNTRACKED = {
     "_losses",
     "_callable_losses",
     "_metrics",
-    "_metrics_tensors",
     "_tracked",
     "_named_weights",
     "_inbound_nodes",

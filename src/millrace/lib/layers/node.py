@@ -60,6 +60,8 @@ class Node:
         origins = [history(t) for t in given]
         places = [o for o in origins if o is not None]
         self._flat = [(o.layer, o.node_index, o.tensor_index) for o in places]
+        named = [history(t) for t in nest.flatten(self.arguments) if isinstance(t, Tensor)]
+        self._of_arguments = [(o.layer, o.node_index) for o in named if o is not None]
         if not places:
             self.inbound_layers = self.node_indices = self.tensor_indices = []
         else:
@@ -73,8 +75,8 @@ class Node:
         self.output_shapes = nest.map_structure(int_shape, output_tensors)
         index = len(outbound_layer._inbound_nodes)
         outbound_layer._inbound_nodes.append(self)
-        for o in places:
-            o.layer._outbound_nodes.append(self)
+        for layer in [*[o.layer for o in places], *[layer for layer, _ in self._of_arguments]]:
+            layer._outbound_nodes.append(self)
         for i, tensor in enumerate(nest.flatten(output_tensors) if connects else []):
             tensor._keras_history = KerasHistory(outbound_layer, index, i)
 
@@ -97,8 +99,9 @@ class Node:
                 yield layer, node, place, tensor
 
     def parents(self) -> list[Node]:
-        """The calls that made the inputs."""
-        return [layer._inbound_nodes[index] for layer, index, _, _ in self.iterate_inbound()]
+        """The calls that made the inputs, then those that made the arguments."""
+        made = [(layer, index) for layer, index, _ in self._flat]
+        return [layer._inbound_nodes[index] for layer, index in [*made, *self._of_arguments]]
 
     def get_config(self) -> dict[str, Any]:
         """The layers, calls and outputs that it joins, by name."""

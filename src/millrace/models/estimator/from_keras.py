@@ -118,7 +118,7 @@ def _spec(recipe: modes.Recipe, features: Any, labels: Any, mode: str) -> Estima
             mode, predictions=predictions, export_outputs={"serving_default": PredictOutput(predictions)}
         )
     train_op = made.train_function.updates_op if mode == ModeKeys.TRAIN else None
-    metrics = {m.name: m for m in made.metrics}
+    metrics = {m.name: m for m in made._compile_metrics}  # not what was added to layers
     return EstimatorSpec(
         mode, predictions=predictions, loss=made.total_loss, train_op=train_op, eval_metric_ops=metrics
     )

@@ -52,17 +52,8 @@ class Batched(Compiled):
         return [*self._feed_inputs(), *[e.target for e in self._fed_endpoints()], *weights]
 
     def _result_tensors(self) -> list[Any]:
-        found = []
-        for metric in self._all_metrics():
-            result = self._results_of(metric)
-            if result is not None:
-                found.append(result)
-        return found
-
-    def _results_of(self, metric: Any) -> Any:
-        if metric.name in self._metrics_tensors and metric in self._metrics:
-            return self._metrics_tensors[metric.name]
-        return getattr(metric, "_call_result", None)
+        found = [getattr(metric, "_call_result", None) for metric in self._all_metrics()]
+        return [result for result in found if result is not None]
 
     def _function(self, kind: str) -> Any:
         """The function that runs a batch: "train", "test" or "predict"."""
@@ -186,7 +177,6 @@ class Batched(Compiled):
         )
         if not with_targets:
             data.check_lengths(given_x, [], [])
-            self._check_stateful(given_x, batch_size)
             return given_x, [], []
         self._assert_compiled()
         if not self._endpoints:

@@ -6,7 +6,7 @@ from typing import Any
 
 from millrace.building.scopes import name_scope
 from millrace.lib.layers import tracking
-from millrace.lib.layers.node import mask_of, reachable_from
+from millrace.lib.layers.node import mask_of
 from millrace.models.keras.backend import session
 from millrace.models.keras.engine import compiling, data
 from millrace.models.keras.engine.compiling import Endpoint
@@ -159,11 +159,7 @@ class Compiled(Network):
         object.__setattr__(self, "_functions", {})
 
     def _extra_losses(self) -> list[Any]:
-        found = self.losses
-        free = [x for x in found if getattr(x, "_unconditional_loss", True)]
-        rest = [x for x in found if not getattr(x, "_unconditional_loss", True)]
-        test = reachable_from(self.inputs) if rest else None
-        return [*free, *[x for x in rest if test is None or test(x)]]
+        return [*self.get_losses_for(None), *self.get_losses_for(self.inputs)]
 
     def _use_weights(self, used: tuple[bool, ...]) -> None:
         """Takes over which outputs' samples have weights; the losses are made anew where that changes."""
@@ -209,13 +205,13 @@ class Compiled(Network):
     @property
     def metrics_names(self) -> list[str]:
         """The names of the results: "loss", the outputs' losses where there are several, the metrics."""
-        if not self._is_compiled:
-            names = ["loss"]
-        else:
-            names = ["loss"]
+        names = ["loss"]
+        if self._is_compiled:
             if len(self._endpoints) > 1:
                 names.extend(e.loss_name for e in self._endpoints if e.loss is not None)
-        return names + [m.name for m in self.metrics]
+            names.extend(m.name for m in self._compile_metrics)
+        found = [m for layer in self.layers for m in layer._metrics]
+        return [*names, *[m.name for m in [*found, *self._metrics]]]
 
     def reset_metrics(self) -> None:
         """Sets all metrics to their beginning."""
@@ -229,14 +225,6 @@ class Compiled(Network):
     def _all_metrics(self) -> list[Any]:
         losses = [e.loss_metric for e in self._endpoints if e.loss_metric is not None]
         return [*losses, *self.metrics]
-
-    # --- metrics and losses that were added -----------------------------------------------------------------
-
-    def add_metric(self, value: Any, aggregation: str | None = None, name: str | None = None) -> None:
-        """Watches a tensor computed from the model's inputs; see `Layer.add_metric`."""
-        if self._is_compiled and self._is_graph_network and self._endpoints:
-            raise ValueError("`add_metric` must be called before the model is compiled.")
-        super().add_metric(value, aggregation, name)
 
 
 def _by_name(tensors: Any, names: list[str]) -> list[Any]:

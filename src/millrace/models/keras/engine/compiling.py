@@ -310,7 +310,7 @@ def total_loss(endpoints: list[Endpoint], masks: list[Any], extra: Any, has_loss
             total = 0.0
         losses = extra()
         if losses:
-            total = total + raw.AddN(losses)
+            total = total + (losses[0] if len(losses) == 1 else raw.AddN(losses))
     return total
 
 

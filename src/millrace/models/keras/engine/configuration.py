@@ -15,6 +15,7 @@ from millrace.lib.layers.node import history
 from millrace.lib.variables.variable import Variable
 from millrace.models.keras.backend.session import get_value
 from millrace.models.keras.engine import tables
+from millrace.models.keras.engine.operations import TensorFlowOpLayer
 
 KERAS_VERSION = "2.2.4-tf"
 
@@ -153,7 +154,8 @@ def network_of(config: dict[str, Any], custom_objects: Any) -> tuple[Any, Any, d
     for data in config["layers"]:
         layer = tables.deserialize(data, custom_objects=custom_objects)
         made[data["name"]] = layer
-        waiting.extend((layer, call) for call in data["inbound_nodes"])
+        constant = isinstance(layer, TensorFlowOpLayer) and not data["inbound_nodes"]
+        waiting.extend((layer, call) for call in ([[]] if constant else data["inbound_nodes"]))
     while waiting:
         still = []
         blocked: set[int] = set()
@@ -221,9 +223,16 @@ def _given(value: Any, made: dict[str, Any]) -> tuple[bool, Any]:
 
 def join_the_rest(model: Any, made: dict[str, Any]) -> None:
     """Adds described layers that lead to no output."""
-    extra = [layer for layer in made.values() if not any(layer is known for known in model.layers)]
+    known = {id(layer) for layer in model.layers}
+    extra = [layer for layer in made.values() if id(layer) not in known]
     if extra:
-        model._ancillary_layers = extra
+        # The first call of a network is that which makes its own outputs.
+        nodes = [
+            node
+            for layer in made.values()
+            for node in layer._inbound_nodes[1 if getattr(layer, "_is_graph_network", False) else 0 :]
+        ]
+        model._insert_layers(extra, nodes)
 
 
 @public("keras.models.model_from_config")

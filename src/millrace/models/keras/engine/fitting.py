@@ -93,7 +93,9 @@ class Pass:
                 self.steps = steps_of(x)
             self.feed = Feed(x)
             x, y, weights = self.feed.x, self.feed.y, self.feed.weights
-        parts = model._standardize(x, y, weights, request.class_weight, with_targets, request.batch_size)
+        size = request.batch_size or _batch_size(model) or 32
+        whole = None if self.steps is not None else size  # what the number of samples is a multiple of
+        parts = model._standardize(x, y, weights, request.class_weight, with_targets, whole)
         self.counts = [len(p) for p in parts]
         self.values = [v for part in parts for v in part]
         symbolic = any(data.is_symbolic(v) for v in self.values)
@@ -111,7 +113,7 @@ class Pass:
                 "`steps_per_epoch` argument (instead of the `batch_size` argument, because symbolic tensors "
                 "are expected to produce batches of input data)."
             )
-        self.size = request.batch_size or _batch_size(model) or 32
+        self.size = size
         self.samples = None
         if not symbolic and self.values:
             self.samples = loops.len_of(next(v for v in self.values if v is not None))

@@ -12,8 +12,9 @@ from millrace.lib.layers.base import Layer as ScopedLayer
 from millrace.lib.layers.descendants import late
 from millrace.lib.layers.layer import Layer
 from millrace.lib.layers.node import Node, history, mask_of, reachable_from
+from millrace.lib.layers.registry import calls
 from millrace.models.keras.backend import arrays
-from millrace.models.keras.engine import configuration, summary
+from millrace.models.keras.engine import added, configuration, summary
 from millrace.models.keras.engine.inputs import InputLayer
 from millrace.models.keras.engine.operations import TensorFlowOpLayer
 from millrace.models.keras.engine.ordering import order_of
@@ -22,8 +23,7 @@ from millrace.models.keras.engine.ordering import order_of
 def _trained_in(value: Any, trained: bool) -> list[Any]:
     """The variables that are trained, or those that are not, of a layer or the layers in a list or dict."""
     kind = "trainable_weights" if trained else "non_trainable_weights"
-    layers = [layer for layer in tracking.parts(value, Layer) if not _is_metric(layer)]
-    found = [w for layer in layers for w in getattr(layer, kind)]
+    found = [w for layer in tracking.parts(value, Layer) for w in getattr(layer, kind)]
     if tracking.holds_parts(value):
         found += [v for v in tracking.variables_in(value) if v.trainable is trained]
     return found
@@ -157,10 +157,22 @@ class Network(Layer):
 
     # --- what it is made of ---------------------------------------------------------------------------------
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if "_tracked" not in self.__dict__ and all(isinstance(v, Layer) for v in nest.flatten(value)):
+            raise RuntimeError(
+                "It looks like you are subclassing `Model` and you forgot to call "
+                "`super(YourClass, self).__init__()`. Always start with this line."
+            )
+        if self._is_graph_network:
+            object.__setattr__(self, name, value)  # its layers are those between inputs and outputs
+        else:
+            super().__setattr__(name, value)
+        if isinstance(value, Layer) and hasattr(value, "update_state"):
+            self._metrics.append(value)
+
     @property
     def _layers(self) -> list[Any]:
-        found = tracking.parts(self._weighted_parts(), Layer)
-        return tracking.unique(layer for layer in found if not _is_metric(layer))
+        return tracking.unique(tracking.parts(self._weighted_parts(), Layer))
 
     @property
     def layers(self) -> list[Any]:
@@ -214,7 +226,7 @@ class Network(Layer):
     def _weighted_parts(self) -> list[Any]:
         """Layers, and lists and dicts of layers, in the order of their variables."""
         known = self._graph_layers if self._is_graph_network else []
-        held = [v for k, v in self._tracked.items() if k not in _OWN_LISTS and not _is_metric(v)]
+        held = [v for k, v in self._tracked.items() if k not in _OWN_LISTS]
         return [*known, *held]
 
     def _in_parts(self, trained: bool) -> list[Any]:
@@ -280,17 +292,33 @@ class Network(Layer):
         chosen = [u for u in found if getattr(u, "_unconditional_update", True) or test(u)]
         return tracking.unique([*chosen, *self._updates])
 
-    @property
-    def losses(self) -> list[Any]:
-        """The layers' losses that depend on this network's inputs, or on none."""
-        found = [loss for layer in self._layers for loss in layer.losses]
-        own = [*self._losses, *[x for x in (make() for make in self._callable_losses) if x is not None]]
-        inputs = self._relevant_inputs()
-        if not inputs:
-            return [*own, *found]
-        test = reachable_from(inputs)
-        chosen = [x for x in found if getattr(x, "_unconditional_loss", True) or test(x)]
-        return tracking.unique([*chosen, *own])
+    def _take_loss(self, loss: Any) -> None:
+        if calls.in_call or not self._is_graph_network:
+            super()._take_loss(loss)
+        else:
+            self._join_layer(loss, added.AddLoss(unconditional=False))
+
+    def _watch(self, value: Any, aggregation: str | None, name: Any) -> None:
+        if calls.in_call or not self._is_graph_network:
+            super()._watch(value, aggregation, name)
+        elif hasattr(value, "_metric_obj"):
+            raise ValueError(
+                "Using the result of calling a `Metric` object when calling `add_metric` on a Functional "
+                "Model is not supported. Please pass the Tensor to monitor directly."
+            )
+        else:
+            self._join_layer(value, added.AddMetric(aggregation, name))
+
+    def _join_layer(self, tensor: Any, layer: Layer) -> None:
+        """Adds a layer that takes what was computed from the inputs, and those between."""
+        nodes, layers = added.joined(self.inputs, tensor, layer)
+        self._insert_layers(layers, nodes)
+
+    def _insert_layers(self, layers: list[Any], nodes: list[Any]) -> None:
+        """Adds layers, by these calls of them, that lead to no output."""
+        added.insert(self._order, nodes)
+        known = self._graph_layers
+        known.extend(layer for layer in layers if not any(layer is k for k in known))
 
     # --- calling --------------------------------------------------------------------------------------------
 
@@ -371,7 +399,7 @@ class Network(Layer):
         by_depth = self._order.by_depth
         for depth in sorted(by_depth, reverse=True):
             for node in by_depth[depth]:
-                if node.input_tensors is None or not node.parents():
+                if node.input_tensors is None:
                     continue
                 self._run_node(node, known, training)
         results = [known[id(t)] for t in self.outputs]
@@ -417,7 +445,7 @@ class Network(Layer):
         by_depth = self._order.by_depth
         for depth in sorted(by_depth, reverse=True):
             for node in by_depth[depth]:
-                if node.input_tensors is None or not node.parents():
+                if node.input_tensors is None:
                     continue
                 tensors = nest.flatten(node.input_tensors)
                 found = [known[id(t)] for t in tensors]
@@ -503,10 +531,6 @@ _OWN_LISTS = {
     "_input_coordinates",
     "_output_coordinates",
 }
-
-
-def _is_metric(layer: Any) -> bool:
-    return hasattr(layer, "update_state") and hasattr(layer, "reset_states")
 
 
 def _refuse_scoped(layers: list[Any]) -> None:

@@ -47,6 +47,11 @@ class TensorFlowOpLayer(Layer):
             flat.insert(place, constant(value, name=node_name(self.node_def.input[place])))
         return applied(self.node_def, flat)
 
+    def _connects(self, inputs: Any) -> bool:
+        return not nest.flatten(inputs) or super()._connects(
+            inputs
+        )  # what takes constants only is joined, too
+
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""
         config = super().get_config()
@@ -114,13 +119,13 @@ def _adopt(op: Any, done: set[Any]) -> None:
     memo: dict[Any, bool] = {}
     inputs, constants = [], {}
     for place, tensor in enumerate(op.inputs):
-        if history(tensor) is not None:
-            inputs.append(tensor)
-        elif _depends(tensor.op, memo):
-            _adopt(tensor.op, done)
+        if history(tensor) is not None or _depends(tensor.op, memo):
             inputs.append(tensor)
         else:
             constants[place] = _fixed(tensor)
+    for tensor in inputs:
+        if history(tensor) is None:
+            _adopt(tensor.op, done)
     layer = TensorFlowOpLayer(op.node_def, name=op.name, constants=constants)
     Node(layer, inputs, list(op.outputs))
 

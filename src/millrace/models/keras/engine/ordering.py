@@ -95,7 +95,7 @@ def _check(inputs: list[Any], by_depth: dict[int, list[Any]], layers: list[Any])
     for depth in sorted(by_depth, reverse=True):
         for node in by_depth[depth]:
             layer = node.outbound_layer
-            begins = node.input_tensors is None or not node.parents()
+            begins = node.input_tensors is None
             for tensor in nest.flatten(node.output_tensors if begins else node.input_tensors):
                 if id(tensor) not in computable:
                     raise ValueError(

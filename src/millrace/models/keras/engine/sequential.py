@@ -103,6 +103,10 @@ class Sequential(Model):
         self._connect_graph(inputs, outputs)
         self.built = True
 
+    def _insert_layers(self, layers: list[Any], nodes: list[Any]) -> None:
+        super()._insert_layers(layers, nodes)
+        self._stack.extend(layer for layer in layers if not any(layer is k for k in self._stack))
+
     def pop(self) -> None:
         """Takes the last layer away.
 

@@ -13,6 +13,7 @@ from millrace.lib.layers import registry
 _MODULES = (
     "millrace.models.keras.engine.inputs",
     "millrace.models.keras.engine.operations",
+    "millrace.models.keras.engine.added",
     "millrace.models.keras.engine.model",
     "millrace.models.keras.engine.sequential",
     "millrace.models.keras.layers.core",
