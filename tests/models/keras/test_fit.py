@@ -455,3 +455,11 @@ def test_predictions_that_are_not_a_batch_are_refused():
     model = tf.keras.Sequential([tf.keras.layers.Lambda(lambda x: x[:1], input_shape=(3,))])
     with pytest.raises(ValueError, match="as many predictions"):
         model.predict(_data(4, 3))
+
+
+def test_arrays_after_the_models_inputs_are_ignored_as_in_1_15():
+    model = tf.keras.Sequential([L.Dense(1, input_shape=(2,), kernel_initializer="ones")])
+    data = np.ones((4, 2))
+    np.testing.assert_array_equal(model.predict([data, 7 * data]), model.predict(data))
+    with pytest.raises(ValueError, match="not the size the model expected"):
+        tf.keras.Model([L.Input((2,)), x := L.Input((2,))], x).predict([data])

@@ -237,3 +237,49 @@ def test_which_activations_pass_masks_on(layer, kept):
     with tf.Graph().as_default():
         masked = tf.keras.layers.Masking()(tf.keras.Input((4, 3)))
         assert (getattr(layer()(masked), "_keras_mask", None) is not None) is kept
+
+
+GRU_SETTINGS = """
+    return_sequences return_state go_backwards stateful unroll time_major units activation
+    recurrent_activation use_bias kernel_initializer recurrent_initializer bias_initializer
+    kernel_regularizer recurrent_regularizer bias_regularizer activity_regularizer kernel_constraint
+    recurrent_constraint bias_constraint dropout recurrent_dropout implementation reset_after
+"""
+LSTM_SETTINGS = GRU_SETTINGS.replace("bias_initializer", "bias_initializer unit_forget_bias").replace(
+    "reset_after", ""
+)
+IMAGES_SETTINGS = LSTM_SETTINGS.replace(
+    "units", "filters kernel_size strides padding data_format dilation_rate"
+).replace("implementation", "")
+SEPARABLE_SETTINGS = """
+    filters kernel_size strides padding data_format dilation_rate activation use_bias
+    kernel_initializer bias_initializer kernel_regularizer bias_regularizer activity_regularizer
+    kernel_constraint bias_constraint depth_multiplier depthwise_initializer pointwise_initializer
+    depthwise_regularizer pointwise_regularizer depthwise_constraint pointwise_constraint
+"""
+
+
+@pytest.mark.parametrize(
+    ("layer", "settings"),
+    [
+        (lambda: L.GRU(2), GRU_SETTINGS),
+        (lambda: L.LSTM(2), LSTM_SETTINGS),
+        (lambda: L.ConvLSTM2D(2, 2), IMAGES_SETTINGS),
+        (lambda: L.SeparableConv2D(2, 2), SEPARABLE_SETTINGS),
+        (lambda: L.MaxPooling2D(), "pool_size padding strides data_format"),
+        (lambda: L.MaxPooling1D(), "strides pool_size padding data_format"),
+    ],
+)
+def test_a_configuration_lists_settings_in_1_15s_order(layer, settings):
+    assert list(layer().get_config()) == ["name", "trainable", "dtype", *settings.split()]
+
+
+def test_a_mask_of_none_is_a_mask_that_was_given():
+    x = L.Input((3, 2))
+    masked = L.Masking()(x)
+    data = np.array([[[1.0, 2.0], [0.0, 0.0], [3.0, 4.0]]])
+    pool = L.GlobalAveragePooling1D()
+    model = tf.keras.Model(x, [pool(masked), pool(masked, mask=None)])
+    kept, all_steps = model.predict(data)
+    np.testing.assert_allclose(kept, [[2, 3]])
+    np.testing.assert_allclose(all_steps, [[4 / 3, 2]], rtol=1e-6)

@@ -296,18 +296,14 @@ class Layer(Collecting, Connected, metaclass=abc.ABCMeta):
         return self.name
 
     def _given(self, argument: str, args: Any, kwargs: Any) -> bool:
-        if kwargs.get(argument) is not None:
-            return True
-        if argument in self._call_arguments:
-            place = self._call_arguments.index(argument) - 1
-            return place < len(args) and args[place] is not None
-        return False
+        """Whether a call has an argument, which may be None."""
+        return argument in kwargs or argument in self._call_arguments[1 : len(args) + 1]
 
     def _training_for(self, args: Any, kwargs: Any) -> Any:
         """The value of `training`: as given, as of the layer around, or as fixed; else None."""
         if not self._expects_training:
             return calls.training[-1] if calls.training else None
-        if kwargs.get("training") is not None:
+        if "training" in kwargs:
             return kwargs["training"]
         if self._given("training", args, kwargs):
             return args[self._call_arguments.index("training") - 1]
@@ -317,7 +313,7 @@ class Layer(Collecting, Connected, metaclass=abc.ABCMeta):
 
     def _masks_for(self, inputs: Any, args: Any, kwargs: Any) -> Any:
         if self._given("mask", args, kwargs):
-            return kwargs.get("mask")
+            return kwargs["mask"] if "mask" in kwargs else args[self._call_arguments.index("mask") - 1]
         flat = [mask_of(t) for t in nest.flatten(inputs)]
         if all(m is None for m in flat):
             return None

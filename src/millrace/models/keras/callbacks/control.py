@@ -299,11 +299,10 @@ class ModelCheckpoint(Callback):
       save_weights_only: save the weights, not the model.
       mode: "min", "max" or "auto".
       save_freq: "epoch", or after how many samples.
-      **kwargs: `period`: after how many epochs; `load_weights_on_restart`.
+      **kwargs: `period`: after how many epochs; `load_weights_on_restart`; others are ignored, as in 1.15.
 
     Raises:
       ValueError: `save_freq` is something else.
-      TypeError: another keyword.
     """
 
     def __init__(
@@ -323,10 +322,8 @@ class ModelCheckpoint(Callback):
         self.save_freq = save_freq
         self.epochs_since_last_save = 0
         self._samples_seen_since_last_saving = 0
-        self.load_weights_on_restart = kwargs.pop("load_weights_on_restart", False)
-        self.period = kwargs.pop("period", 1)
-        if kwargs:
-            raise TypeError(f"ModelCheckpoint: unknown keyword arguments {sorted(kwargs)}")
+        self.load_weights_on_restart = kwargs.get("load_weights_on_restart", False)
+        self.period = kwargs.get("period", 1)
         self._watch = _Watch(monitor, mode, 0.0, "ModelCheckpoint")
         self.best: Any = self._watch.worst
         self.monitor_op = np.greater if self._watch.larger else np.less

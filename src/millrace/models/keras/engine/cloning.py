@@ -159,7 +159,7 @@ def _given_input(tensors: Any) -> list[Any]:
     first = found[0]
     origin = history(first)
     if origin is None:
-        first = Input(tensor=first, name="input_wrapper_for_" + str(first.op.name.replace("/", "_")))
+        first = Input(tensor=first, name=f"input_wrapper_for_{first.name}")
         origin = history(first)
     if not isinstance(origin.layer, InputLayer):  # type: ignore[union-attr]
         raise ValueError(

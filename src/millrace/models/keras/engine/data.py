@@ -35,7 +35,7 @@ def standardize(
       what: "input" or "target", for messages.
 
     Raises:
-      ValueError: there are too few or too many arrays, or one is of another shape.
+      ValueError: there are too few arrays, too many targets, or one is of another shape.
     """
     if not names:
         if data is not None and hasattr(data, "__len__") and len(data):
@@ -43,7 +43,8 @@ def standardize(
         return []
     if data is None:
         return [None for _ in names]
-    found = [_array(x) for x in _in_order(data, names, what)]
+    ignored = what == "input" and shapes is not None  # as in 1.15, arrays after those that the model takes
+    found = [_array(x) for x in _in_order(data, names, what, ignored)]
     expected = shapes or [None] * len(names)
     found = [_with_axis(x, s) for x, s in zip(found, expected, strict=True)]
     if shapes is not None:
@@ -53,7 +54,7 @@ def standardize(
     return found
 
 
-def _in_order(data: Any, names: list[str], what: str) -> list[Any]:
+def _in_order(data: Any, names: list[str], what: str, ignored: bool) -> list[Any]:
     if isinstance(data, dict):
         missing = [n for n in names if n not in data]
         if missing:
@@ -63,7 +64,7 @@ def _in_order(data: Any, names: list[str], what: str) -> list[Any]:
         if (data and isinstance(data[0], list | tuple)) or (data and not hasattr(data[0], "shape")):
             plain = [np.asarray(d) for d in data]
             data = plain if len(names) > 1 or (plain[0].ndim > 0 and len(data) == 1) else [np.asarray(data)]
-        data = list(data)
+        data = list(data)[: len(names)] if ignored and hasattr(data[0], "shape") else list(data)
     else:
         data = [data]
     if len(data) != len(names):

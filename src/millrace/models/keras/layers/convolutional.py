@@ -376,6 +376,7 @@ class _Separable(separable.Separable):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""
+        parts = weight_settings(self, ("depthwise", "pointwise"))
         return {
             **super().get_config(),
             "filters": self.filters,
@@ -383,11 +384,12 @@ class _Separable(separable.Separable):
             "strides": self.strides,
             "padding": self.padding,
             "data_format": self.data_format,
-            "depth_multiplier": self.depth_multiplier,
             "dilation_rate": self.dilation_rate,
             "activation": activations.serialize(self.activation),
             "use_bias": self.use_bias,
-            **weight_settings(self, ("kernel", "depthwise", "pointwise", "bias")),
+            **weight_settings(self, ("kernel", "bias")),
+            "depth_multiplier": self.depth_multiplier,
+            **{k: v for k, v in parts.items() if k != "activity_regularizer"},
         }
 
 

@@ -16,7 +16,7 @@ from millrace.lib.variables import keras_initializers
 from millrace.models.keras import activations
 from millrace.models.keras.backend import convolutions, products
 from millrace.models.keras.layers.cells import DroppingCell
-from millrace.models.keras.layers.core import weight_settings
+from millrace.models.keras.layers.core import weight_settings, with_after
 from millrace.models.keras.layers.gated_cells import forget_bias
 from millrace.models.keras.layers.recurrent import RNN
 from millrace.ops.array.concat import split
@@ -173,8 +173,7 @@ class ConvLSTM2DCell(DroppingCell):
             "activation": activations.serialize(self.activation),
             "recurrent_activation": activations.serialize(self.recurrent_activation),
             "use_bias": self.use_bias,
-            "unit_forget_bias": self.unit_forget_bias,
-            **weights,
+            **with_after(weights, "bias_initializer", {"unit_forget_bias": self.unit_forget_bias}),
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
         }
@@ -300,4 +299,5 @@ class ConvLSTM2D(RNN):
         own = self.cell.get_config()
         for name in ("name", "trainable", "dtype"):
             own.pop(name)
-        return {**super().get_config(), **own, **weight_settings(self, ())}
+        own = with_after(own, "bias_regularizer", weight_settings(self, ()))
+        return {**super().get_config(), **own}

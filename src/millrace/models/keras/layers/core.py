@@ -86,6 +86,17 @@ def weight_settings(layer: Any, weights: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
+def with_after(config: dict[str, Any], place: str, more: dict[str, Any]) -> dict[str, Any]:
+    """A configuration with more entries after the one named `place`."""
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        if name not in more:
+            found[name] = value
+        if name == place:
+            found.update(more)
+    return found
+
+
 @public("keras.layers.Activation")
 class Activation(SameShape):
     """An activation applied to the inputs.

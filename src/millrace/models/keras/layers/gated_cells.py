@@ -9,6 +9,7 @@ from millrace.core.public import public
 from millrace.lib.variables import keras_initializers
 from millrace.models.keras import activations
 from millrace.models.keras.layers.cells import UnitsCell, times_or_same
+from millrace.models.keras.layers.core import with_after
 from millrace.ops.array.concat import concat, split, unstack
 from millrace.ops.linalg.matmul import matmul
 from millrace.ops.nn.bias import bias_add
@@ -51,9 +52,9 @@ class _GatedCell(UnitsCell):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal cell."""
+        gates = {"recurrent_activation": activations.serialize(self.recurrent_activation)}
         return {
-            **super().get_config(),
-            "recurrent_activation": activations.serialize(self.recurrent_activation),
+            **with_after(super().get_config(), "activation", gates),
             "implementation": self.implementation,
         }
 
@@ -286,7 +287,8 @@ class LSTMCell(_GatedCell):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal cell."""
-        return {**super().get_config(), "unit_forget_bias": self.unit_forget_bias}
+        bias = {"unit_forget_bias": self.unit_forget_bias}
+        return with_after(super().get_config(), "bias_initializer", bias)
 
 
 def forget_bias(initializer: Any, units: int) -> Any:

@@ -32,11 +32,13 @@ class _Pooling(pooling.Pooling):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""
+        strides = {"strides": self.strides}
         return {
             **super().get_config(),
-            "strides": self.strides,
+            **(strides if self.rank == 1 else {}),
             "pool_size": self.pool_size,
             "padding": self.padding,
+            **strides,
             "data_format": self.data_format,
         }
 

@@ -7,7 +7,7 @@ from typing import Any
 from millrace.core.public import public
 from millrace.lib.layers.spec import InputSpec
 from millrace.models.keras.layers.cells import SimpleRNNCell
-from millrace.models.keras.layers.core import weight_settings
+from millrace.models.keras.layers.core import weight_settings, with_after
 from millrace.models.keras.layers.gated_cells import GRUCell, LSTMCell
 from millrace.models.keras.layers.recurrent import RNN
 
@@ -31,7 +31,7 @@ class _Simple(RNN):
         own = self.cell.get_config()
         for name in ("name", "trainable", "dtype"):
             own.pop(name)
-        own.update(weight_settings(self, ()))
+        own = with_after(own, "bias_regularizer", weight_settings(self, ()))
         return {**super().get_config(), **own}
 
 
