@@ -40,6 +40,7 @@ def test_remove_training_nodes():
     graph_def = tf.get_default_graph().as_graph_def()
     less = tf.graph_util.remove_training_nodes(graph_def, protected_nodes=["kept", "d", "out"])
     assert names(less) == ["a", "kept", "d", "out"]
+    assert not less.HasField("versions")
     assert {n.name: list(n.input) for n in less.node}["kept"] == ["a"]
     with tf.Graph().as_default(), tf.Session() as sess:
         (out,) = tf.import_graph_def(less, return_elements=["out:0"])
@@ -57,6 +58,7 @@ def test_freezing(use_resource):
         sess.run(b.assign([5.0]))
         full = sess.graph.as_graph_def()
         frozen = tf.graph_util.convert_variables_to_constants(sess, full, ["y"])
+        assert not frozen.HasField("versions")
         partly = tf.graph_util.convert_variables_to_constants(
             sess, full, ["y"], variable_names_whitelist=["w"]
         )

@@ -26,10 +26,9 @@ def _nodes_by_name(graph_def: Any) -> dict[str, Any]:
 
 
 def _like(graph_def: Any) -> Any:
-    """An empty GraphDef with the functions and versions of another."""
+    """An empty GraphDef with the functions of another."""
     made = protos.GraphDef()
     made.library.CopyFrom(graph_def.library)
-    made.versions.CopyFrom(graph_def.versions)
     return made
 
 
@@ -81,6 +80,9 @@ def extract_sub_graph(graph_def: Any, dest_nodes: Iterable[str]) -> Any:
             raise AssertionError(f"extract_sub_graph: every node must be in the graph. Received: {name!r}")
     kept = _reach(nodes, wanted)
     made = _like(graph_def)
+    made.versions.CopyFrom(
+        graph_def.versions
+    )  # here alone: what is frozen or stripped tells none, as in 1.15
     made.node.extend(node for node in graph_def.node if node.name in kept)
     return made
 

@@ -27,6 +27,16 @@ def _value(t):
         return session.run(t)
 
 
+@pytest.mark.parametrize(
+    ("scope", "found"),
+    [("", []), ("s", ["s/c", "s/e"]), ("s/", ["s/c", "s/e"]), ("s/c", ["s/c"]), ("a", ["a"]), ("/", [])],
+)
+def test_operations_of_a_name_scope(parts, scope, found):
+    graph = parts[0].graph
+    assert _names(ge.get_name_scope_ops(graph, scope)) == found
+    assert _names(ge.make_view_from_scope(scope, graph).ops) == found
+
+
 def test_views_and_walks(parts):
     a, b, c, e, f = parts
     view = ge.sgv(c.op, e.op)

@@ -15,7 +15,6 @@ from millrace.contributed.graph_editor.lists import (
     is_iterable,
     make_list_of_op,
     make_list_of_t,
-    scope_finalize,
 )
 from millrace.core.public import public
 from millrace.graph.graph import Graph
@@ -86,9 +85,13 @@ def filter_ops_from_regex(ops: Any, regex: Any) -> list[Operation]:
 
 @public("contrib.graph_editor.get_name_scope_ops", "contrib.graph_editor.select.get_name_scope_ops")
 def get_name_scope_ops(ops: Any, scope: str) -> list[Operation]:
-    """The operations under a name scope."""
-    scope = scope_finalize(scope)
-    return filter_ops_from_regex(ops, f"^{re.escape(scope)}.*$" if scope else "")
+    """The operations under a name scope, and the one of its very name.
+
+    Args:
+      ops: operations, or what holds some.
+      scope: the scope, with or without its last slash; a regular expression to 1.15 and so here.
+    """
+    return filter_ops_from_regex(ops, f"^{scope.removesuffix('/')}(/.*)?$")
 
 
 @public("contrib.graph_editor.check_cios", "contrib.graph_editor.select.check_cios")
