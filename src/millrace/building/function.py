@@ -113,6 +113,13 @@ class FunctionGraph(Capturing, Graph):
         inside = [c for c in control_inputs if getattr(getattr(c, "op", c), "graph", self) is self]
         return super().control_dependencies(inside)
 
+    def colocate_with(self, op: Any, ignore_existing: bool = False) -> Any:
+        """As for any graph; an operation outside of the function has no place inside."""
+        graph = getattr(getattr(op, "op", op), "graph", self)
+        if graph is not self and isinstance(graph, Graph):
+            return contextlib.nullcontext()
+        return super().colocate_with(op, ignore_existing)
+
     def _argument(self, dtype: dtypes.DType, dims: shapes.Dims, name: str) -> Tensor:
         with self.as_default(), self.inside(None), self._at_root():
             return create(lookup("BodyArg"), name=name, dtype=dtype.base_dtype, shape=dims).outputs[0]

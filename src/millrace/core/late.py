@@ -27,6 +27,7 @@ PLACES = {
     "composed_operators": "millrace.lib.linear_operators.composed",
     "operator_products": "millrace.lib.linear_operators.products",
     "triangular_operators": "millrace.lib.linear_operators.diagonal",
+    "revived_models": "millrace.models.keras.engine.revived",
     "specs": "millrace.datasets.composite_specs",
     "ragged_conversion": "millrace.lib.ragged.conversion",
     "ragged_getitem": "millrace.lib.ragged.getitem",

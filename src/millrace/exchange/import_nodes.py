@@ -285,8 +285,10 @@ class Import:
             apply(opdef, *args, name=self._unique(name) + "/", **attrs)
         except (TypeError, ValueError) as error:
             raise self._wrong(node, str(error)) from error
-        op = self.graph.ops[-1]
-        assert len(self.graph.ops) == size + 1, "a node is one operation: its inputs are tensors already"
+        op, *more = self.graph.ops[size:]
+        assert all(m.body is not op.body for m in more), (
+            "a node is one operation, and what its bodies wait for"
+        )
         op.control_inputs = list(dict.fromkeys(controls)) if controls else []
         if opdef.has_function:
             for attr, value in op.attrs.items():

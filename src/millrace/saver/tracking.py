@@ -68,7 +68,7 @@ class ObjectGraph:
     def _add_slots(self, keys: list[str]) -> None:
         """Adds the slots of optimizers, which belong to a variable and an optimizer at once."""
         for number in range(len(self.nodes)):
-            for slot_name, original, slot in _slots(self.nodes[number], self.nodes):
+            for slot_name, original, slot in slots_of(self.nodes[number], self.nodes):
                 owner = self._numbers[id(original)]
                 if id(slot) not in self._numbers:
                     self._numbers[id(slot)] = len(self.nodes)
@@ -82,7 +82,8 @@ class ObjectGraph:
                 )
 
 
-def _slots(node: Any, nodes: list[Any]) -> Iterator[tuple[str, Variable, Variable]]:
+def slots_of(node: Any, nodes: list[Any]) -> Iterator[tuple[str, Variable, Variable]]:
+    """The slots that an optimizer has for variables among `nodes`: name, variable, slot."""
     if not hasattr(node, "get_slot_names"):
         return
     slot_of = getattr(node, "_slot_of", node.get_slot)

@@ -424,6 +424,10 @@ class Layer(Collecting, Connected, metaclass=abc.ABCMeta):
         """The layer that `get_config` describes."""
         return cls(**config)
 
+    def _saved_description(self) -> tuple[str, str]:
+        """What a SavedModel says of the layer: its kind, and its settings as JSON."""
+        return late.description(self) if hasattr(late, "description") else ("_generic_user_object", "")
+
 
 class SameShape(Layer):
     """A layer whose outputs have the inputs' shape."""

@@ -18,7 +18,7 @@ from millrace.saver.saved_model.tables import (
     is_resource,
     is_table,
 )
-from millrace.saver.tracking import VALUE, children_of, escaped, is_trackable
+from millrace.saver.tracking import VALUE, children_of, escaped, is_trackable, slots_of
 
 CONCRETE = (ConcreteFunction, RestoredConcrete)
 POLYMORPHIC = (Function, RestoredFunction)
@@ -58,8 +58,10 @@ def children(value: Any) -> list[tuple[str, Any]]:
     if isinstance(value, dict):
         return [(key, v) for key, v in value.items() if _is_held(v)]
     found = dict(children_of(value))
+    # What describes itself, as layers do, also says what it holds; only functions may be kept beside.
+    kept = is_function if hasattr(value, "_saved_description") else _is_held
     for name, one in vars(value).items():
-        if name not in found and not isinstance(one, tuple) and _is_held(one):
+        if name not in found and not isinstance(one, tuple) and (kept(one) or is_table(one)):
             found[name] = one
     for name in dir(type(value)):
         if isinstance(vars_of_class(type(value), name), Function) and name not in found:
@@ -97,6 +99,7 @@ class Objects:
         self.variables: dict[str, Variable] = {}
         self.tables: dict[str, Any] = {}
         paths: list[tuple[str, ...]] = [()]
+        keys: list[str] = []
         for number, node in enumerate(self.nodes):  # which grows meanwhile
             made, tracked = self.message.nodes.add(), self.tracked.nodes.add()
             self._describe(made, node)
@@ -113,6 +116,7 @@ class Objects:
             if is_resource(node):
                 self._numbers[id(node.resource_handle)] = number
             key = "/".join(map(escaped, paths[number]))
+            keys.append(key)
             if isinstance(node, Variable):
                 self.variables[_attribute(tracked, VALUE, node.op.name, key)] = node
             elif is_resource(node) and has_contents(node):
@@ -120,6 +124,24 @@ class Objects:
                 save, restore = contents_functions(node)
                 made.saveable_objects[CONTENTS].save_function = self._add(save, paths)
                 made.saveable_objects[CONTENTS].restore_function = self._add(restore, paths)
+        self._add_slots(keys)
+
+    def _add_slots(self, keys: list[str]) -> None:
+        """Adds the slots of optimizers, which belong to a variable and an optimizer at once."""
+        for number in range(len(keys)):
+            for name, original, slot in slots_of(self.nodes[number], self.nodes[: len(keys)]):
+                owner = self._numbers[id(original)]
+                if id(slot) not in self._numbers:
+                    self._add(slot, [])
+                    self._describe(self.message.nodes.add(), slot)
+                    key = f"{keys[owner]}/.OPTIMIZER_SLOT/{keys[number]}/{escaped(name)}"
+                    self.variables[_attribute(self.tracked.nodes.add(), VALUE, slot.op.name, key)] = slot
+                for message in (self.message, self.tracked):
+                    message.nodes[number].slot_variables.add(
+                        original_variable_node_id=owner,
+                        slot_name=name,
+                        slot_variable_node_id=self._numbers[id(slot)],
+                    )
 
     def _add(self, node: Any, paths: list[tuple[str, ...]]) -> int:
         """Numbers an object that no other refers to by name."""
@@ -159,5 +181,8 @@ class Objects:
             made.resource.SetInParent()
         elif not is_function(node):
             kind = "signature_map" if isinstance(node, Signatures) else _CONTAINERS.get(type(node))
-            made.user_object.identifier = kind or "_generic_user_object"
+            describe = getattr(node, "_saved_description", None)
+            identifier, metadata = (kind, "") if describe is None else describe()
+            made.user_object.identifier = identifier or "_generic_user_object"
+            made.user_object.metadata = metadata
             made.user_object.version.producer = made.user_object.version.min_consumer = 1

@@ -31,8 +31,10 @@ def wanted_signatures(obj: Any, signatures: Any) -> dict[str, Any]:
       ValueError: one is not a function that was drawn once.
     """
     if signatures is None:
-        found = [_signature_of(f) for _, f in children(obj) if isinstance(f, POLYMORPHIC)]
-        found = [f for f in found if f is not None] or _of_model(obj)
+        found = _of_model(obj)
+        if not found:
+            drawn = [_signature_of(f) for _, f in children(obj) if isinstance(f, POLYMORPHIC)]
+            found = [f for f in drawn if f is not None]
         signatures = found[0] if len(found) == 1 else {}
     if not isinstance(signatures, dict):
         signatures = {constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY: signatures}
@@ -57,7 +59,9 @@ def _of_model(obj: Any) -> list[ConcreteFunction]:
     arguments = [Argument(t.dtype.base_dtype, t.dims, n) for t, n in zip(inputs, names, strict=True)]
 
     def run(*tensors: Tensor) -> dict[str, Tensor]:
-        given = obj(tensors[0] if len(tensors) == 1 else list(tensors), training=False)
+        nested = getattr(obj, "_nested_inputs", tensors[0] if len(tensors) == 1 else list(tensors))
+        settings = {"training": False} if getattr(obj, "_expects_training", True) else {}
+        given = obj(nest.pack_sequence_as(nested, list(tensors)), **settings)
         return dict(zip(results, nest.flatten(given), strict=True))
 
     return [ConcreteFunction(run, "serving_default", arguments, names, may_create=False)]

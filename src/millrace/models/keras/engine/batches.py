@@ -144,6 +144,7 @@ class Batched(Compiled):
         outputs = self(given, **arguments)
         flat_out = nest.flatten(outputs)
         object.__setattr__(self, "inputs", made)
+        object.__setattr__(self, "_nested_inputs", given)
         object.__setattr__(self, "outputs", flat_out)
         self.input_names = names
         self.output_names = [f"output_{i + 1}" for i in range(len(flat_out))]

@@ -377,6 +377,10 @@ class Optimizer:
         rest = {n: v for n, v in self._own_variables.items() if n not in hyper}
         return list({**first, **dict(sorted(hyper.items())), **rest}.items())
 
+    def _saved_description(self) -> tuple[str, str]:
+        """What a SavedModel says of the optimizer."""
+        return "optimizer", ""
+
     def get_slot_names(self) -> list[str]:
         """The names of the slots."""
         return self._slot_names

@@ -10,7 +10,7 @@ from typing import Any
 from millrace.core.public import public
 from millrace.models.keras.engine import configuration
 from millrace.models.keras.engine.configuration import model_from_config
-from millrace.models.keras.saving import hdf5, objects, training
+from millrace.models.keras.saving import folders, hdf5, objects, training
 from millrace.saver.object_checkpoint import LoadStatus
 
 _H5_ENDINGS = (".h5", ".keras", ".hdf5")
@@ -93,31 +93,32 @@ def save_model(
     """Writes a model: its layers, weights, how it was compiled, and the state of its optimizer.
 
     Args:
-      model: made of inputs and outputs, or `Sequential`.
+      model: made of inputs and outputs, or `Sequential`; for a SavedModel any that was called.
       filepath: a name, or an open `h5py.File`.
       overwrite: whether a file that is there is replaced; otherwise the user is asked.
       include_optimizer: whether to write how it was compiled and the optimizer's state.
-      save_format: "h5", the default; "tf" is for `tf.keras.experimental.export_saved_model`.
-      signatures: only for SavedModels.
+      save_format: "h5", the default and that of names that end so, or "tf" for a SavedModel with the
+        functions and variables of the model.
+      signatures: only for SavedModels; as for `tf.saved_model.save`.
 
     Raises:
-      NotImplementedError: the model is defined by `call`.
-      ValueError: the format is unknown.
+      NotImplementedError: the model is defined by `call`, and the format is "h5".
+      ValueError: the inputs of a model that is written as a SavedModel are not known.
     """
-    chosen = _FORMATS.get((save_format or "h5").lower())
-    if chosen != "h5":
-        raise ValueError(
-            "save_model writes HDF5 files; a SavedModel is written by "
-            f"tf.keras.experimental.export_saved_model. Received: save_format={save_format!r}"
-        )
+    h5py = hdf5.library()
+    is_file = isinstance(filepath, h5py.Group)
+    if not is_file and (save_format or "h5") != "h5" and not os.fspath(filepath).endswith(_H5_ENDINGS):
+        path = os.fspath(filepath)
+        if overwrite or not os.path.exists(path) or may_write(path):
+            folders.write(model, path, include_optimizer, signatures)
+        return
     if not model._is_graph_network:
         raise NotImplementedError(
             "Saving the model to HDF5 format requires the model to be a Functional model or a Sequential "
             "model. It does not work for subclassed models, because such models are defined via the body of "
             "a Python method, which isn't safely serializable. Consider saving the weights by `save_weights`."
         )
-    h5py = hdf5.library()
-    if isinstance(filepath, h5py.Group):
+    if is_file:
         _write_model(model, filepath, include_optimizer)
         return
     path = os.fspath(filepath)
@@ -148,6 +149,8 @@ def _write_model(model: Any, file: Any, include_optimizer: bool, description: st
 def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True) -> Any:
     """The model that `save_model` wrote, compiled as it was.
 
+    A model in a SavedModel whose layers cannot be made anew is one of a single function.
+
     Args:
       filepath: a name, or an open `h5py.File`.
       custom_objects: classes and functions by the names that the file has for them.
@@ -162,7 +165,7 @@ def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, comp
         return _read_model(filepath, custom_objects, compile)
     path = os.fspath(filepath)
     if not os.path.isfile(path) or not h5py.is_hdf5(path):
-        raise OSError(f"load_model: there is no HDF5 file of that name. Received: {path}")
+        return folders.read(path, custom_objects, compile)
     with h5py.File(path, "r") as file:
         return _read_model(file, custom_objects, compile)
 
