@@ -106,7 +106,7 @@ def test_optimize_for_inference(files):
 
 def test_what_is_not_folded(files):
     graph = frozen(files, input_saved_model_dir=str(files / "sm"))
-    assert fold_batch_norms(graph) == graph  # Identity nodes stand between
+    assert fold_batch_norms(graph).node == graph.node  # Identity nodes stand between
     plain = transform_graph(graph, ["x"], ["y", "Conv2D"], ["remove_nodes(op=Identity)"])
     plain.node.add(name="also", op="Identity", input=["Conv2D"]).attr["T"].type = FLOAT
     made = fold_batch_norms(plain)

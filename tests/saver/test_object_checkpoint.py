@@ -116,3 +116,74 @@ def test_a_graph_of_objects_that_refers_to_none(tmp_path, number):
         holder = tf.train.Checkpoint(v=tf.get_variable("v", [2], use_resource=True))
         with pytest.raises(tf.errors.DataLossError, match=f"has 1 objects and refers to number {number}"):
             holder.restore(path).initialize_or_restore(sess)
+
+
+class _Count(tf.train.experimental.PythonState):
+    def __init__(self, value):
+        self.value = value
+
+    def __eq__(self, other):  # which takes the hash away
+        return self.value == other.value
+
+    def serialize(self):
+        return str(self.value)
+
+    def deserialize(self, string_value):
+        self.value = int(string_value)
+
+
+def test_states_of_python(tmp_path):
+    with tf.Session() as sess:
+        root = tf.train.Checkpoint(count=_Count(7), more=tf.contrib.checkpoint.List([_Count(8)]))
+        path = root.save(str(tmp_path / "c"), session=sess)
+        assert [name for name, _ in tf.train.list_variables(path) if "py_state" in name] == [
+            "count/.ATTRIBUTES/py_state",
+            "more/0/.ATTRIBUTES/py_state",
+        ]
+        root.count.value = root.more[0].value = 0
+        status = root.restore(path)
+        assert (root.count.value, root.more[0].value) == (7, 8)
+        root.count.value = 1
+        status.assert_consumed().run_restore_ops(sess)
+        assert root.count.value == 1  # set once
+        later = tf.train.Checkpoint()
+        status = later.restore(path)
+        with pytest.raises(AssertionError, match="belong to no object"):
+            status.assert_consumed()
+        later.count = _Count(0)
+        assert later.count.value == 7
+        later.other = _Count(0)
+        with pytest.raises(AssertionError, match="Object not restored: _Count"):
+            status.assert_existing_objects_matched()
+    with pytest.raises(TypeError, match="abstract"):
+        tf.train.experimental.PythonState()
+
+
+@pytest.mark.parametrize("use_resource", [False, True])
+def test_lists_and_dicts_among_attributes(tmp_path, use_resource):
+    def made():
+        root, more = tf.train.Checkpoint(), tf.Module()
+        v = [tf.get_variable(f"v{i}", initializer=float(i), use_resource=use_resource) for i in range(5)]
+        root.parts = [v[0], [v[1]], 3, "text"]
+        root.parts.append(v[2])
+        root.named = {"a": v[3], 5: 6}
+        root.empty, root.number = [], 3
+        more.inner = [v[4]]
+        root.module = more
+        return root, v
+
+    with tf.Graph().as_default(), tf.Session() as sess:
+        root, v = made()
+        sess.run(tf.global_variables_initializer())
+        path = root.save(str(tmp_path / "c"), session=sess)
+        assert [name.split("/.ATTR")[0] for name, _ in tf.train.list_variables(path)][1:] == [
+            "module/inner/0",
+            "named/a",
+            "parts/0",
+            "parts/1/0",
+            "parts/4",
+            "save_counter",
+        ]
+        sess.run([one.assign(9.0) for one in v])
+        root.restore(path).assert_consumed().run_restore_ops(sess)
+        assert sess.run(v) == [0, 1, 2, 3, 4]

@@ -36,8 +36,6 @@ NAMES: dict[str, tuple[str, str]] = {
         "what a checkpoint of objects holds follows from the kinds of attributes",
         "tf.train.Checkpoint of the parts to keep",
     ),
-    "contrib.checkpoint.NumpyState": ("checkpoints of objects hold variables only", "a tf.Variable"),
-    "train.experimental.PythonState": ("checkpoints of objects hold variables only", "a tf.Variable"),
     "contrib.checkpoint.capture_dependencies": (_NOT_WRITTEN, "tf.make_template, which holds what it makes"),
     "contrib.checkpoint.split_dependency": ("no object here saves its parts in one buffer", "tf.train.Saver"),
     "contrib.eager.EagerVariableStore": ("a graph makes each variable once", "tf.make_template"),

@@ -6,10 +6,13 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from millrace.building import raw
 from millrace.building.scopes import device, init_scope
 from millrace.core import dtypes
 from millrace.core.public import public
+from millrace.core.text import as_bytes
 from millrace.drawing import cards
 from millrace.graph.defaults import get_default_session
 from millrace.lib.variables.variable import Variable
@@ -18,8 +21,9 @@ from millrace.opkit.checkpoint.reading import open_checkpoint, read_tensors
 from millrace.ops.array.constant import placeholder
 from millrace.saver.checkpoint import state
 from millrace.saver.checkpoint.object_graph import GRAPH_KEY, object_graph
+from millrace.saver.python_state import PythonState
 from millrace.saver.saver import Saver
-from millrace.saver.tracking import ObjectGraph, is_trackable
+from millrace.saver.tracking import ObjectGraph, held_in, is_held, is_trackable
 
 
 def _session(session: Any) -> Any:
@@ -29,6 +33,9 @@ def _session(session: Any) -> Any:
             "tf.train.Checkpoint: no session. Give one, or enter its as_default(). Received: None"
         )
     return found
+
+
+_OWN = frozenset(("_counter", "_writes", "_restored"))
 
 
 @public("train.Checkpoint", "contrib.eager.Checkpoint")
@@ -42,6 +49,8 @@ class Checkpoint:
       ValueError: something else.
     """
 
+    _restored: CheckpointLoadStatus | None = None  # what becomes of the last `restore`
+
     def __init__(self, **kwargs: Any) -> None:
         for name, value in sorted(kwargs.items()):
             if not is_trackable(value):
@@ -53,13 +62,18 @@ class Checkpoint:
         self._counting: tuple[Any, Any] | None = None  # whether the counter has a value, and its next one
         self._writes: dict[Variable, tuple[Any, Any]] = {}  # what is fed, and what assigns it
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if self._restored is not None and is_held(value) and ObjectGraph(value).states:
+            self._restored.set_states()
+
     def _repr_html_(self) -> str:
         variables = ObjectGraph(self).variables
         tensors = [(key, v.dtype.base_dtype, str(v.get_shape())) for key, v in sorted(variables.items())]
         return cards.tracked([name for name, _ in self._trackable_children()], tensors)
 
     def _trackable_children(self) -> list[tuple[str, Any]]:
-        own = [(n, v) for n, v in vars(self).items() if n != "_counter" and is_trackable(v)]
+        own = list(held_in({name: value for name, value in vars(self).items() if name not in _OWN}))
         return own if self._counter is None else [*own, ("save_counter", self._counter)]
 
     @property
@@ -117,6 +131,10 @@ class Checkpoint:
             (key, "", graph.variables[key].dtype.base_dtype, value)
             for key, value in zip(keys, values, strict=True)
         ]
+        rows += [
+            (key, "", dtypes.string, np.array(as_bytes(one.serialize()), object))
+            for key, one in graph.states.items()
+        ]
         # The description of the objects lies in a file of its own, as TensorFlow's writer has it.
         described = [(GRAPH_KEY, "", dtypes.string, graph.message.SerializeToString())]
         bundle.write(path, sorted(rows, key=lambda row: row[0]), described)
@@ -135,6 +153,8 @@ class Checkpoint:
     def restore(self, save_path: Any) -> LoadStatus:
         """Prepares to set variables from a checkpoint; the status sets those that are there when it is asked.
 
+        States of Python are set at once, or when they become attributes.
+
         Args:
           save_path: the checkpoint, of objects or one that a `tf.train.Saver` wrote; None for none.
 
@@ -146,7 +166,10 @@ class Checkpoint:
         path = os.fsdecode(save_path)
         open_checkpoint(path).close()
         self.save_counter  # noqa: B018 - it is part of what a checkpoint holds
-        return NameBasedStatus(self, path) if object_graph(path) is None else CheckpointLoadStatus(self, path)
+        if object_graph(path) is None:
+            return NameBasedStatus(self, path)
+        self._restored = CheckpointLoadStatus(self, path)
+        return self._restored
 
 
 class LoadStatus:
@@ -198,26 +221,52 @@ class LoadStatus:
 class CheckpointLoadStatus(LoadStatus):
     """What became of restoring a checkpoint of objects."""
 
-    def _matched(self) -> tuple[dict[Variable, str], list[str], list[Variable]]:
-        """Keys of variables, keys that belong to no object, variables without a key."""
-        ours, saved = ObjectGraph(self._checkpoint), object_graph(self._path)
-        pairs: dict[int, int] = {0: 0}  # numbers in the checkpoint to numbers of ours
-        for theirs in _in_order(pairs):
-            mine = pairs[theirs]
-            by_name = {child.local_name: child.node_id for child in ours.message.nodes[mine].children}
-            for child in saved.nodes[theirs].children:
-                if child.local_name in by_name:
-                    pairs.setdefault(child.node_id, by_name[child.local_name])
+    def __init__(self, checkpoint: Checkpoint, path: str) -> None:
+        super().__init__(checkpoint, path)
+        self._set: set[int] = set()  # which states have been
+        self.set_states()
+
+    def set_states(self) -> None:
+        """Sets the states of Python that have not been set yet."""
+        found = [(one, key) for one, key in self._matched()[0] if isinstance(one, PythonState)]
+        found = [(one, key) for one, key in found if id(one) not in self._set]
+        for (one, _), value in zip(found, self._read(found), strict=True):
+            self._set.add(id(one))
+            one.deserialize(value.item())
+
+    def _read(self, found: list[tuple[Any, str]]) -> list[Any]:
+        wanted = [dtypes.string if isinstance(one, PythonState) else one.dtype.base_dtype for one, _ in found]
+        return read_tensors(self._path, [key for _, key in found], [""] * len(found), wanted)
+
+    def _matched(self) -> tuple[list[tuple[Any, str]], list[str], list[Any]]:
+        """Variables and states with their keys, keys that belong to no object, those without a key."""
+        saved = object_graph(self._path)
+        makes = True
+        while makes:
+            ours, makes = ObjectGraph(self._checkpoint), False
+            pairs: dict[int, int] = {0: 0}  # numbers in the checkpoint to numbers of ours
+            for theirs in _in_order(pairs):
+                mine = pairs[theirs]
+                by_name = {child.local_name: child.node_id for child in ours.message.nodes[mine].children}
+                for child in saved.nodes[theirs].children:
+                    if child.local_name in by_name:
+                        pairs.setdefault(child.node_id, by_name[child.local_name])
+                    elif hasattr(ours.nodes[mine], "_make_child"):
+                        ours.nodes[mine]._make_child(child.local_name)
+                        makes = True
         self._match_slots(ours, saved, pairs)
-        found, unused = {}, []
+        found: list[tuple[Any, str]] = []
+        unused: list[str] = []
         for number, node in enumerate(saved.nodes):
             for attribute in node.attributes:
                 target = ours.nodes[pairs[number]] if number in pairs else None
-                if isinstance(target, Variable):
-                    found[target] = attribute.checkpoint_key
+                if isinstance(target, Variable | PythonState):
+                    found.append((target, attribute.checkpoint_key))
                 else:
                     unused.append(attribute.checkpoint_key)
-        return found, unused, [v for v in ours.variables.values() if v not in found]
+        have = {id(one) for one, _ in found}
+        every = [*ours.variables.values(), *ours.states.values()]
+        return found, unused, [one for one in every if id(one) not in have]
 
     def _match_slots(self, ours: ObjectGraph, saved: Any, pairs: dict[int, int]) -> None:
         for theirs, mine in list(pairs.items()):
@@ -231,11 +280,9 @@ class CheckpointLoadStatus(LoadStatus):
                     pairs[slot.slot_variable_node_id] = slots[key]
 
     def _values(self) -> dict[Variable, Any]:
-        found, _, _ = self._matched()
-        wanted = [variable.dtype.base_dtype for variable in found]
-        return dict(
-            zip(found, read_tensors(self._path, list(found.values()), [""] * len(found), wanted), strict=True)
-        )
+        self.set_states()
+        found = [(one, key) for one, key in self._matched()[0] if isinstance(one, Variable)]
+        return dict(zip((one for one, _ in found), self._read(found), strict=True))
 
     def assert_consumed(self) -> LoadStatus:
         """Checks that every value of the checkpoint belongs to an object, and every object has one.
@@ -247,22 +294,26 @@ class CheckpointLoadStatus(LoadStatus):
         if unused:
             raise self._refused(f"Unresolved object in checkpoint: {', '.join(unused)} belong to no object")
         if without:
-            raise self._refused(f"Object not restored: {', '.join(v.name for v in without)}")
+            raise self._refused(f"Object not restored: {', '.join(map(_shown, without))}")
         return self
 
     def assert_existing_objects_matched(self) -> LoadStatus:
         """Checks that every object has a value in the checkpoint; raises as `assert_consumed`."""
         _, _, without = self._matched()
         if without:
-            raise self._refused(f"Object not restored: {', '.join(v.name for v in without)}")
+            raise self._refused(f"Object not restored: {', '.join(map(_shown, without))}")
         return self
 
     def assert_nontrivial_match(self) -> LoadStatus:
         """Checks that some object has a value in the checkpoint; raises as `assert_consumed`."""
         found, _, _ = self._matched()
-        if not set(found) - {self._checkpoint._counter}:
+        if all(one is self._checkpoint._counter for one, _ in found):
             raise self._refused("Nothing in the checkpoint belongs to an object")
         return self
+
+
+def _shown(one: Any) -> str:
+    return one.name if isinstance(one, Variable) else type(one).__name__
 
 
 def _in_order(pairs: dict[int, int]) -> Iterator[int]:

@@ -7,8 +7,10 @@ from typing import Any
 
 from millrace.core import protos
 from millrace.lib.variables.variable import Variable
+from millrace.saver.python_state import PythonState
 
 VALUE = "VARIABLE_VALUE"
+STATE = "py_state"
 
 
 def is_trackable(value: Any) -> bool:
@@ -21,13 +23,26 @@ def _has_variables(value: Any) -> bool:
     return not isinstance(value, type) and hasattr(value, "variables") and hasattr(value, "__dict__")
 
 
+def is_held(value: Any) -> bool:
+    """Whether a checkpoint of objects holds something of an attribute: lists and dicts are looked into."""
+    return is_trackable(value) or (isinstance(value, list | dict) and any(held_in(value)))
+
+
+def held_in(attributes: Any) -> Iterator[tuple[str, Any]]:
+    """What a checkpoint of objects holds of a list, by its places, or of a dict, by keys that are text."""
+    pairs = attributes.items() if isinstance(attributes, dict) else enumerate(attributes)
+    for name, child in pairs:
+        if isinstance(name, str | int) and is_held(child):
+            yield str(name), child
+
+
 def children_of(value: Any) -> list[tuple[str, Any]]:
     """What an object refers to: what it says itself, or those of its attributes that hold variables."""
     if isinstance(value, Variable):
         return []
     if hasattr(value, "_trackable_children"):
         return list(value._trackable_children())
-    return [(name, child) for name, child in vars(value).items() if is_trackable(child)]
+    return list(held_in(value if isinstance(value, list | dict) else vars(value)))
 
 
 class ObjectGraph:
@@ -38,6 +53,7 @@ class ObjectGraph:
       paths: the names on the way to each.
       message: the `TrackableObjectGraph`.
       variables: each variable by its key in a checkpoint.
+      states: likewise each object with a state of its own.
     """
 
     def __init__(self, root: Any) -> None:
@@ -45,6 +61,7 @@ class ObjectGraph:
         self.paths: list[tuple[str, ...]] = [()]
         self._numbers = {id(root): 0}
         self.variables: dict[str, Variable] = {}
+        self.states: dict[str, PythonState] = {}
         self.message: Any = protos.TrackableObjectGraph()
         self._walk()
         keys = ["/".join(map(escaped, path)) for path in self.paths]
@@ -54,6 +71,10 @@ class ObjectGraph:
                 name = f"{key}/.ATTRIBUTES/{VALUE}"
                 made.attributes.add(name=VALUE, full_name=node.op.name, checkpoint_key=name)
                 self.variables[name] = node
+            elif isinstance(node, PythonState):
+                name = f"{key}/.ATTRIBUTES/{STATE}"
+                made.attributes.add(name=STATE, checkpoint_key=name)
+                self.states[name] = node
 
     def _walk(self) -> None:
         for number, node in enumerate(self.nodes):  # which grows meanwhile

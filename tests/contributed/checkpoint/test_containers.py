@@ -1,5 +1,6 @@
 """Containers in checkpoints of objects."""
 
+import numpy as np
 import pytest
 
 import millrace as tf
@@ -42,3 +43,25 @@ def test_refusals(tmp_path):
         path = tf.train.Saver().save(session, str(tmp_path / "plain"))
     with pytest.raises(ValueError, match="graph of objects"):
         C.object_metadata(path)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, np.complex64, bool])
+def test_arrays_of_numpy(tmp_path, dtype):
+    with tf.Graph().as_default(), tf.Session() as session:
+        arrays = C.NumpyState()
+        root = tf.train.Checkpoint(numpy=arrays)
+        arrays.x = np.ones([2, 3], dtype)
+        arrays.y = np.float64(4)
+        path = root.save(str(tmp_path / "ckpt"), session=session)
+        keys = [name for name, _ in tf.train.list_variables(path)]
+        assert "numpy/x/.ATTRIBUTES/py_state" in keys
+        arrays.x[0] = 0
+        root.restore(path)
+        assert arrays.x.all() and arrays.x.dtype == dtype and arrays.y == 4
+        made = C.NumpyState()
+        tf.train.Checkpoint(numpy=made).restore(path).assert_consumed()
+        assert made.x.shape == (2, 3) and made.y == 4
+        with pytest.raises(NotImplementedError, match="'z'"):
+            made.z = 3
+        with pytest.raises(AttributeError, match="'z'"):
+            made.z

@@ -8,6 +8,7 @@ from millrace.contributed.checkpoint.containers import UniqueNameTracker as Uniq
 from millrace.contributed.checkpoint.containers import dot_graph_from_checkpoint as dot_graph_from_checkpoint
 from millrace.contributed.checkpoint.containers import list_objects as list_objects
 from millrace.contributed.checkpoint.containers import object_metadata as object_metadata
+from millrace.contributed.checkpoint.numpy_state import NumpyState as NumpyState
 from millrace.saver.kept_checkpoints import CheckpointManager as CheckpointManager
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "CheckpointableObjectGraph",
     "List",
     "Mapping",
+    "NumpyState",
     "UniqueNameTracker",
     "dot_graph_from_checkpoint",
     "list_objects",

@@ -7,6 +7,7 @@ __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
         "millrace.models.keras.mixed_precision.rewriting": "disable_mixed_precision_graph_rewrite enable_mixed_precision_graph_rewrite",
+        "millrace.saver.python_state": "PythonState",
         "millrace.training.optimizers.loss_scale": "DynamicLossScale FixedLossScale LossScale",
         "millrace.training.optimizers.loss_scaling": "MixedPrecisionLossScaleOptimizer",
     },
