@@ -63,3 +63,16 @@ def test_modules_of_the_estimators_package():
     ):
         assert finder._inner(path) == inner
     assert table.has("contrib.estimator.python.estimator.rnn") and table.has("python.estimator.api._v1")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "home", "own"),
+    [
+        ("python.ops.math_ops", "deprecated_endpoints", "python.util.deprecation", "deprecated_endpoints"),
+        ("python.ops.gradients_util", "FuncGraph", "python.framework.func_graph", "FuncGraph"),
+        ("python.ops.control_flow_grad", "enter", "python.ops.gen_control_flow_ops", "enter"),
+    ],
+)
+def test_a_module_hands_on_what_it_imports_from_others(module, name, home, own):
+    found = getattr(importlib.import_module(f"millrace.{module}"), name)
+    assert found is getattr(importlib.import_module(f"millrace.{home}"), own)
