@@ -178,3 +178,19 @@ def test_filling_a_large_buffer_says_so(monkeypatch, capsys):
     with tf.Session() as sess:
         sess.run(element)
     assert "filling a shuffle buffer of 600 elements" in capsys.readouterr().err
+
+
+def test_bounded_specs_of_specs():
+    make = tf.contrib.framework.BoundedTensorSpec
+    found = make.from_spec(tf.TensorSpec([2, None], tf.int32, "n"))
+    assert (found.minimum, found.maximum, found.name) == (-(2**31), 2**31 - 1, "n")
+    bounded = make([2], tf.float32, 0, [1, 2], "b")
+    assert make.from_spec(bounded) == bounded and not bounded.minimum.flags.writeable
+    assert type(make.from_tensor(tf.constant(1.0))) is tf.TensorSpec
+    with pytest.raises(TypeError, match=r"tf\.bool"):
+        make.from_spec(tf.TensorSpec([], tf.bool))
+    with pytest.raises(TypeError, match=r"tf\.string"):
+        make([], tf.string, "a", "b")
+    general = tf.TensorSpec([2], name="a").most_specific_compatible_type
+    assert general(tf.TensorSpec([3], name="a")).name == "a"
+    assert general(tf.TensorSpec([3], name="b")).name is None

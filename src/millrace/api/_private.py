@@ -1464,6 +1464,13 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.training.sync_replicas_optimizer": {
         "SyncReplicasOptimizer": "millrace.training.optimizers.sync_replicas:SyncReplicasOptimizer",
     },
+    "python.training.tracking.base": {
+        "no_automatic_dependency_tracking": "millrace.lib.layers.tracking:no_automatic_dependency_tracking",
+        "no_automatic_dependency_tracking_scope": "millrace.lib.layers.tracking:no_automatic_dependency_tracking_scope",
+    },
+    "python.training.tracking.data_structures": {
+        "NoDependency": "millrace.lib.variables.module:NoDependency",
+    },
     "python.training.training": {
         "get_global_step": "millrace.training.global_step:get_global_step",
     },

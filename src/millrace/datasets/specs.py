@@ -162,8 +162,8 @@ class TensorSpec(TypeSpec):
 
     @classmethod
     def from_tensor(cls, tensor: Tensor, name: str | None = None) -> TensorSpec:
-        """The spec of a tensor."""
-        return cls(tensor.shape, tensor.dtype, name or tensor.op.name)
+        """The spec of a tensor, which tells no bounds."""
+        return TensorSpec(tensor.shape, tensor.dtype, name or tensor.op.name)
 
     @property
     def shape(self) -> TensorShape:
@@ -229,8 +229,9 @@ class TensorSpec(TypeSpec):
     def _joined(self, other: Any) -> TypeSpec:
         if self._dtype != other._dtype:
             raise ValueError(f"Types are not compatible: {self!r} vs {other!r}")
+        dims = shapes.most_general(self.dims, other.dims)
         return TensorSpec(
-            shapes.shape_of(shapes.most_general(self.dims, other.dims)), self._dtype, self._name
+            shapes.shape_of(dims), self._dtype, self._name if self._name == other._name else None
         )
 
     @property
@@ -288,14 +289,19 @@ class BoundedTensorSpec(TensorSpec):
 
     Raises:
       ValueError: a bound does not broadcast to the shape.
+      TypeError: the dtype is string.
     """
 
     def __init__(self, shape: Any, dtype: Any, minimum: Any, maximum: Any, name: str | None = None) -> None:
         super().__init__(shape, dtype, name)
         if minimum is None or maximum is None:
             raise ValueError("minimum and maximum must be provided; but saw None")
+        if self.dtype is dtypes.string:
+            raise TypeError(f"BoundedTensorSpec: dtype must have an order. Received: {self.dtype!r}")
         self._minimum = np.array(minimum, self.dtype.np_dtype)
         self._maximum = np.array(maximum, self.dtype.np_dtype)
+        self._minimum.setflags(write=False)
+        self._maximum.setflags(write=False)
         for name_, bound in (("minimum", self._minimum), ("maximum", self._maximum)):
             try:
                 shapes.broadcast(bound.shape, self.dims)
@@ -303,6 +309,18 @@ class BoundedTensorSpec(TensorSpec):
                 raise ValueError(
                     f"{name_} is not compatible with shape. Received: {bound.shape} and {self.shape}"
                 ) from None
+
+    @classmethod
+    def from_spec(cls, spec: Any) -> BoundedTensorSpec:
+        """The spec with its own bounds, or where it has none with those of its dtype.
+
+        Raises:
+          TypeError: there are neither.
+        """
+        dtype = dtypes.as_dtype(spec.dtype)
+        low = spec.minimum if hasattr(spec, "minimum") else dtype.min
+        high = spec.maximum if hasattr(spec, "maximum") else dtype.max
+        return BoundedTensorSpec(spec.shape, dtype, low, high, spec.name)
 
     @property
     def minimum(self) -> np.ndarray:

@@ -32,10 +32,6 @@ INSTEAD: dict[str, tuple[str, str]] = {
 _NOT_WRITTEN = "it is not written yet; no surveyed program uses it"
 _KERAS_CELLS = "its network of Keras cells is not written yet"
 NAMES: dict[str, tuple[str, str]] = {
-    "contrib.checkpoint.NoDependency": (
-        "what a checkpoint of objects holds follows from the kinds of attributes",
-        "tf.train.Checkpoint of the parts to keep",
-    ),
     "contrib.checkpoint.capture_dependencies": (_NOT_WRITTEN, "tf.make_template, which holds what it makes"),
     "contrib.checkpoint.split_dependency": ("no object here saves its parts in one buffer", "tf.train.Saver"),
     "contrib.eager.EagerVariableStore": ("a graph makes each variable once", "tf.make_template"),

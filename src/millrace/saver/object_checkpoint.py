@@ -15,6 +15,7 @@ from millrace.core.public import public
 from millrace.core.text import as_bytes
 from millrace.drawing import cards
 from millrace.graph.defaults import get_default_session
+from millrace.lib.variables.module import attribute_of, dependent
 from millrace.lib.variables.variable import Variable
 from millrace.opkit.checkpoint import bundle
 from millrace.opkit.checkpoint.reading import open_checkpoint, read_tensors
@@ -63,6 +64,7 @@ class Checkpoint:
         self._writes: dict[Variable, tuple[Any, Any]] = {}  # what is fed, and what assigns it
 
     def __setattr__(self, name: str, value: Any) -> None:
+        value = attribute_of(self, name, value)
         super().__setattr__(name, value)
         if self._restored is not None and is_held(value) and ObjectGraph(value).states:
             self._restored.set_states()
@@ -73,7 +75,8 @@ class Checkpoint:
         return cards.tracked([name for name, _ in self._trackable_children()], tensors)
 
     def _trackable_children(self) -> list[tuple[str, Any]]:
-        own = list(held_in({name: value for name, value in vars(self).items() if name not in _OWN}))
+        attributes = {n: v for n, v in dependent(self, vars(self)).items() if n not in _OWN}
+        own = list(held_in(attributes))
         return own if self._counter is None else [*own, ("save_counter", self._counter)]
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from millrace.core import protos
+from millrace.lib.variables.module import dependent
 from millrace.lib.variables.variable import Variable
 from millrace.saver.python_state import PythonState
 
@@ -42,7 +43,7 @@ def children_of(value: Any) -> list[tuple[str, Any]]:
         return []
     if hasattr(value, "_trackable_children"):
         return list(value._trackable_children())
-    return list(held_in(value if isinstance(value, list | dict) else vars(value)))
+    return list(held_in(value if isinstance(value, list | dict) else dependent(value, vars(value))))
 
 
 class ObjectGraph:

@@ -65,3 +65,58 @@ def test_arrays_of_numpy(tmp_path, dtype):
             made.z = 3
         with pytest.raises(AttributeError, match="'z'"):
             made.z
+
+
+class _Whole(tf.keras.Model):
+    def __init__(self, wrapped):
+        super().__init__()
+        self.a = tf.keras.layers.Dense(1, name="a")
+        self.b = wrapped(tf.keras.layers.Dense(1, name="b"))
+
+    def call(self, x):
+        return self.a(x) + self.b(x)
+
+
+def test_attributes_that_checkpoints_do_not_hold(tmp_path):
+    with tf.Graph().as_default(), tf.Session() as session:
+        root, module, model = tf.train.Checkpoint(), tf.Module("m"), _Whole(C.NoDependency)
+        model(tf.ones([1, 1]))
+        for holder in (root, module):
+            holder.x, holder.y = tf.Variable(1.0), C.NoDependency(tf.Variable(2.0))
+        assert isinstance(root.y, tf.Variable) and len(module.variables) == 2
+        assert [layer.name for layer in model.layers] == ["a", "b"]
+        root.module, root.model = module, model
+        session.run(tf.global_variables_initializer())
+        path = root.save(str(tmp_path / "ckpt"), session=session)
+        assert [name.split("/.ATTR")[0] for name, _ in tf.train.list_variables(path)][1:] == [
+            "model/a/bias",
+            "model/a/kernel",
+            "module/x",
+            "save_counter",
+            "x",
+        ]
+        root.y = root.x  # no longer apart
+        assert "y" in dict(root._trackable_children())
+
+
+def test_attributes_that_are_attributes_alone():
+    from millrace.python.training.tracking import base
+
+    with tf.Graph().as_default():
+        layer = tf.keras.layers.Layer()
+        with base.no_automatic_dependency_tracking_scope(layer):
+            layer.inner = tf.keras.layers.Dense(1)
+            layer.inner.build([None, 2])
+        assert layer.weights == [] and len(layer.inner.weights) == 2
+        layer.other = layer.inner
+        assert len(layer.weights) == 2
+
+    class Own(tf.keras.layers.Layer):
+        @base.no_automatic_dependency_tracking
+        def keep(self, variable):
+            self.kept = variable
+
+    with tf.Graph().as_default():
+        own = Own()
+        own.keep(tf.Variable(1.0))
+        assert own.weights == [] and own.kept is not None

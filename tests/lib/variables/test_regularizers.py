@@ -67,3 +67,9 @@ def test_initializers_are_saved_by_name() -> None:
     assert tf.keras.initializers.get(None) is None
     with pytest.raises(ValueError, match="Unknown initializer"):
         tf.keras.initializers.get("no such")
+
+
+def test_an_empty_regularizer_is_none():
+    tf.get_variable("a", [2], regularizer={})
+    tf.get_variable("b", [2], regularizer=False)
+    assert tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES) == []

@@ -8,6 +8,7 @@ __all__, __getattr__, __dir__ = namespace(
     {
         "millrace.contributed.checkpoint.containers": "Checkpointable CheckpointableBase CheckpointableObjectGraph List Mapping UniqueNameTracker dot_graph_from_checkpoint list_objects object_metadata",
         "millrace.contributed.checkpoint.numpy_state": "NumpyState",
+        "millrace.lib.variables.module": "NoDependency",
         "millrace.saver.kept_checkpoints": "CheckpointManager",
     },
 )

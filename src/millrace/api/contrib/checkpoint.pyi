@@ -9,6 +9,7 @@ from millrace.contributed.checkpoint.containers import dot_graph_from_checkpoint
 from millrace.contributed.checkpoint.containers import list_objects as list_objects
 from millrace.contributed.checkpoint.containers import object_metadata as object_metadata
 from millrace.contributed.checkpoint.numpy_state import NumpyState as NumpyState
+from millrace.lib.variables.module import NoDependency as NoDependency
 from millrace.saver.kept_checkpoints import CheckpointManager as CheckpointManager
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "CheckpointableObjectGraph",
     "List",
     "Mapping",
+    "NoDependency",
     "NumpyState",
     "UniqueNameTracker",
     "dot_graph_from_checkpoint",

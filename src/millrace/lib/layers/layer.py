@@ -25,6 +25,7 @@ from millrace.lib.layers.descendants import late
 from millrace.lib.layers.node import Node, history, mask_of, reaches_history
 from millrace.lib.layers.registry import calls
 from millrace.lib.layers.spec import check_inputs
+from millrace.lib.variables.module import attribute_of
 from millrace.lib.variables.variable import Variable
 
 _KEYWORDS = {
@@ -138,6 +139,10 @@ class Layer(Collecting, Connected, metaclass=abc.ABCMeta):
     # --- attributes -----------------------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if not self.__dict__.get("_setattr_tracking", True):
+            object.__setattr__(self, name, value)
+            return
+        value = attribute_of(self, name, value)
         tracked = self.__dict__.get("_tracked")
         if tracked is None and isinstance(value, Layer):
             tracked = {}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from millrace.core.public import public
 from millrace.lib.variables.variable import Variable
 
 
@@ -61,3 +64,27 @@ def children(value: Any) -> list[tuple[str, Any]]:
         elif holds_parts(item) and children(item):
             found.append((str(key), Held(item)))
     return found
+
+
+@public("python.training.tracking.base.no_automatic_dependency_tracking_scope")
+@contextlib.contextmanager
+def no_automatic_dependency_tracking_scope(obj: Any) -> Iterator[None]:
+    """Attributes that a layer gets inside are attributes alone: no layers or weights of it."""
+    before = getattr(obj, "_setattr_tracking", True)
+    obj._setattr_tracking = False
+    try:
+        yield
+    finally:
+        obj._setattr_tracking = before
+
+
+@public("python.training.tracking.base.no_automatic_dependency_tracking")
+def no_automatic_dependency_tracking(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method of a layer in which `no_automatic_dependency_tracking_scope` holds."""
+
+    @functools.wraps(method)
+    def inside(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with no_automatic_dependency_tracking_scope(self):
+            return method(self, *args, **kwargs)
+
+    return inside

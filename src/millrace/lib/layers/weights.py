@@ -15,7 +15,7 @@ from millrace.lib.layers.descendants import late
 from millrace.lib.layers.node import int_shape
 from millrace.lib.variables import keras_initializers
 from millrace.lib.variables.kinds import VariableAggregation, VariableSynchronization
-from millrace.lib.variables.module import Module
+from millrace.lib.variables.module import Module, dependent
 from millrace.lib.variables.variable import Variable
 
 
@@ -179,7 +179,7 @@ class Weighted(Module):
 
     def _trackable_children(self) -> list[tuple[str, Any]]:
         """What a checkpoint of objects holds of the layer, by the names of weights and attributes."""
-        return tracking.children({**self._named_weights, **self._tracked})
+        return tracking.children({**self._named_weights, **dependent(self, self._tracked)})
 
     def add_variable(self, *args: Any, **kwargs: Any) -> Any:
         """The old name of `add_weight`."""

@@ -12,6 +12,7 @@ from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.lib.variables.variable import Variable
 
+_INDEPENDENT = "_independent_attributes"
 _BEFORE_CAPITAL = re.compile("((?<=[a-z0-9])[A-Z]|(?!^)[A-Z](?=[a-z]))")
 
 
@@ -34,6 +35,34 @@ class _Scope:
 
     def __exit__(self, *error: Any) -> None:
         self._entered.pop().__exit__(*error)
+
+
+@public("contrib.checkpoint.NoDependency", "python.training.tracking.data_structures.NoDependency")
+class NoDependency:
+    """What becomes an attribute that checkpoints of objects do not hold.
+
+    Args:
+      value: the attribute's value; that is what a layer, module or checkpoint then has.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def attribute_of(owner: Any, name: str, value: Any) -> Any:
+    """The value of an attribute that is about to be set; notes whether checkpoints hold it."""
+    if isinstance(value, NoDependency):
+        owner.__dict__.setdefault(_INDEPENDENT, set()).add(name)
+        return value.value
+    if _INDEPENDENT in owner.__dict__:
+        owner.__dict__[_INDEPENDENT].discard(name)
+    return value
+
+
+def dependent(owner: Any, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes of an object without those that checkpoints do not hold."""
+    independent = owner.__dict__.get(_INDEPENDENT, ())
+    return {name: value for name, value in attributes.items() if name not in independent}
 
 
 @public("Module", "python.module.module.Module")
@@ -61,6 +90,9 @@ class Module:
         with get_default_graph().name_scope(name) as scope:
             self._scope_name = scope
         self._name_scope = _Scope(scope)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, attribute_of(self, name, value))
 
     @property
     def name(self) -> str:

@@ -130,7 +130,7 @@ class VariableStore:
         variable = Variable(initial_value=value, name=name, dtype=value_dtype, **settings)
         self._vars[name] = variable
         variable.graph.on_undo(lambda: self._vars.pop(name, None))
-        if regularizer is not None:
+        if regularizer:
             with colocate_with(variable.op), name_scope(f"{name}/Regularizer/"):
                 loss = regularizer(variable)
             if loss is not None:

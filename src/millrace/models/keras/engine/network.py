@@ -13,6 +13,7 @@ from millrace.lib.layers.descendants import late
 from millrace.lib.layers.layer import Layer
 from millrace.lib.layers.node import Node, history, mask_of, reachable_from
 from millrace.lib.layers.registry import calls
+from millrace.lib.variables.module import attribute_of, dependent
 from millrace.models.keras.backend import arrays
 from millrace.models.keras.engine import added, configuration, summary
 from millrace.models.keras.engine.inputs import InputLayer
@@ -163,8 +164,8 @@ class Network(Layer):
                 "It looks like you are subclassing `Model` and you forgot to call "
                 "`super(YourClass, self).__init__()`. Always start with this line."
             )
-        if self._is_graph_network:
-            object.__setattr__(self, name, value)  # its layers are those between inputs and outputs
+        if self._is_graph_network:  # whose layers are those between inputs and outputs
+            object.__setattr__(self, name, attribute_of(self, name, value))
         else:
             super().__setattr__(name, value)
         if isinstance(value, Layer) and hasattr(value, "update_state"):
@@ -462,7 +463,7 @@ class Network(Layer):
     def _trackable_children(self) -> list[tuple[str, Any]]:
         """What a checkpoint of objects holds of the network: its layers by place, then attributes."""
         found = by_place(self._graph_layers) if self._is_graph_network else []
-        attributes = {k: v for k, v in self._tracked.items() if k not in _OWN_LISTS}
+        attributes = {k: v for k, v in dependent(self, self._tracked).items() if k not in _OWN_LISTS}
         return [*found, *tracking.children({**self._named_weights, **attributes})]
 
     # --- saving and showing ---------------------------------------------------------------------------------
