@@ -89,16 +89,24 @@ class _LoopBackward(_Backward):
     def count_taken(self) -> tuple[int, int]:
         """How many values of the forward pass TensorFlow 1.15 keeps, and how many of outside it lets in.
 
-        It takes shapes in the forward pass, and keeps them.
+        It takes shapes in the forward pass, and keeps them; where one of two that broadcast is unknown, some
+        gradients keep the known one, too.
         """
         kept = sum(map(_is_taken, self.kept))
+        drawn_shapes = self.graph.get_scoped("broadcasts of drawn shapes", set)
+        forward = {*self.elements, *self.captures.values()}
         for op in self.drawn:
             if op.type == "Shape":
-                kept += 1
-            elif op.type == "BroadcastGradientArgs":
+                kept += op.inputs[0] in forward and not _of_convolution(op.outputs[0])
+            elif op in drawn_shapes:
                 known = sum(t.op.type == "Const" for t in op.inputs)
                 kept += known if known < len(op.inputs) else 0
         return kept, sum(map(_is_taken, self.captures.values()))
+
+
+def _of_convolution(shape: Tensor) -> bool:
+    """True where a convolution's gradient takes a shape: TensorFlow takes it of the kept value."""
+    return any("Backprop" in op.type for op in shape.takers or ())
 
 
 def _is_taken(tensor: Tensor) -> bool:
@@ -359,8 +367,9 @@ class _LoopGradient:
         number += len(self.flows) * (_OF_A_FLOW + _OF_A_GATE * self.gate)
         number += (kept > 0) + self.backward.constants  # one ControlTrigger for all that is kept
         for k, _ in [*self.summed, *self.products, *self.sparse]:
-            dims = _dims_of(self._source(k))
-            number += _OF_A_TOTAL + (0 if shapes.fully_defined(dims) else _OF_UNKNOWN_ZEROS)
+            source = self._source(k)
+            known = source.dtype is dtypes.variant or shapes.fully_defined(_dims_of(source))
+            number += _OF_A_TOTAL + (0 if known else _OF_UNKNOWN_ZEROS)
         return number
 
     def _drawn(self) -> list[Any]:

@@ -52,7 +52,7 @@ def test_metrics_are_not_layers_of_a_model() -> None:
     assert model.predict([[1.0, 2.0]] * 5, batch_size=2).shape == (5, 1)
 
 
-_M = tf.keras.metrics
+_L, _M = tf.keras.layers, tf.keras.metrics
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,43 @@ def test_a_number_is_filled_where_a_list_is_a_constant() -> None:
         "ones/Const",
         "ones",
     ]
+
+
+_S = tf.keras.optimizers.schedules
+
+
+@pytest.mark.parametrize(
+    ("shape", "layer", "optimizer", "operations"),
+    [
+        ((3, 2), lambda: _L.LSTM(3), "sgd", 1092),
+        ((3, 2), lambda: _L.GRU(3, reset_after=True), "sgd", 1029),
+        (
+            (3, 2),
+            lambda: tf.keras.Sequential([_L.GRU(3, return_sequences=True), _L.SimpleRNN(2)]),
+            "sgd",
+            1254,
+        ),
+        ((2, 4, 4, 1), lambda: _L.ConvLSTM2D(1, 2), "sgd", 1044),
+        ((3, 2), lambda: _L.Dense(2, kernel_constraint="max_norm"), "sgd", 210),
+        ((3, 2), lambda: _L.Dense(2, kernel_constraint=tf.keras.constraints.MinMaxNorm()), "sgd", 215),
+        ((3, 2), lambda: _L.Dense(2, kernel_constraint="unit_norm"), "sgd", 205),
+        ((3, 2), lambda: _L.Dense(2, kernel_constraint="non_neg"), "sgd", 198),
+        (
+            (3, 2),
+            lambda: _L.Dense(2),
+            lambda: tf.keras.optimizers.SGD(_S.ExponentialDecay(0.1, 2, 0.5)),
+            192,
+        ),
+        ((3, 2), lambda: _L.Dense(2, kernel_regularizer="l2"), "sgd", 217),
+    ],
+)
+def test_training_adds_as_many_operations_as_in_1_15(
+    shape: tuple[int, ...], layer: Any, optimizer: Any, operations: int
+) -> None:
+    tf.keras.backend.clear_session()
+    tf.set_random_seed(7)
+    inputs = tf.keras.Input(shape)
+    model = tf.keras.Model(inputs, layer()(inputs))
+    model.compile(optimizer() if callable(optimizer) else optimizer, "mse")
+    model.train_on_batch(np.ones((4, *shape)), np.ones((4, *model.output_shape[1:])))
+    assert tf.get_seed(None)[1] == operations

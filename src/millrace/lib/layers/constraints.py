@@ -11,6 +11,7 @@ from millrace.graph.tensor import Tensor
 from millrace.lib.layers import registry, settings
 from millrace.lib.math.functions import clip_by_value
 from millrace.lib.math.reductions import reduce_sum
+from millrace.lib.variables.variable import Variable
 from millrace.ops.array.constant import constant, zeros
 from millrace.ops.array.pad import pad
 from millrace.ops.math.cast import cast
@@ -32,6 +33,11 @@ class Constraint:
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The constraint that `get_config` describes."""
         return cls(**config)
+
+
+def _readable(w: Any) -> Any:
+    """A tensor; or a variable, which is read where it is used, as 1.15 does."""
+    return w if isinstance(w, Variable) else convert.to_tensor(w)
 
 
 def _norms(w: Any, axis: Any) -> Tensor:
@@ -57,7 +63,7 @@ class MaxNorm(Constraint):
 
     def __call__(self, w: Any) -> Tensor:
         """`w` with no vector longer than `max_value`."""
-        w = convert.to_tensor(w)
+        w = _readable(w)
         norms = _norms(w, self.axis)
         wanted = _clipped(norms, 0.0, float(self.max_value))
         return w * (wanted / (settings.epsilon() + norms))
@@ -73,7 +79,7 @@ class NonNeg(Constraint):
 
     def __call__(self, w: Any) -> Tensor:
         """`w` without negative elements."""
-        w = convert.to_tensor(w)
+        w = _readable(w)
         return w * cast(raw.GreaterEqual(w, 0.0), settings.floatx())
 
 
@@ -90,7 +96,7 @@ class UnitNorm(Constraint):
 
     def __call__(self, w: Any) -> Tensor:
         """`w` with vectors of length 1."""
-        w = convert.to_tensor(w)
+        w = _readable(w)
         return w / (settings.epsilon() + _norms(w, self.axis))
 
     def get_config(self) -> dict[str, Any]:
@@ -115,7 +121,7 @@ class MinMaxNorm(Constraint):
 
     def __call__(self, w: Any) -> Tensor:
         """`w` with its vectors' lengths moved towards the range."""
-        w = convert.to_tensor(w)
+        w = _readable(w)
         norms = _norms(w, self.axis)
         inside = _clipped(norms, float(self.min_value), float(self.max_value))
         wanted = self.rate * inside + (1 - self.rate) * norms

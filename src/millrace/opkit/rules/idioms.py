@@ -42,6 +42,8 @@ class Unbroadcast:
         self._shapes = shape_tensor(x), shape_tensor(y)
         self._axes = raw.BroadcastGradientArgs(*self._shapes)
         self._absent = (False, False)
+        if dz is not None:
+            x.graph.get_scoped("broadcasts of drawn shapes", set).add(self._axes[0].op)
         if same and dz is not None and x.dims == y.dims == dz.dims and shapes.fully_defined(x.dims):
             x.graph.count(-_OF_AN_UNBROADCAST)
             self._absent = (True, True)

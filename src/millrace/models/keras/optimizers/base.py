@@ -186,7 +186,7 @@ class Optimizer:
 
     def _coefficients(self, dtype: dtypes.DType) -> dict[str, Any]:
         """What the updates of all weights of a dtype use."""
-        return {"lr_t": self._decayed_lr(dtype)} if "learning_rate" in self._hyper else {}
+        return {"lr_t": raw.Identity(self._decayed_lr(dtype))} if "learning_rate" in self._hyper else {}
 
     def _step(self, variable: Any, apply_state: Any) -> dict[str, Any]:
         place = _place(variable)
@@ -291,8 +291,6 @@ class Optimizer:
         rate = self._get_hyper("learning_rate", dtype)
         if isinstance(rate, schedules.LearningRateSchedule):
             rate = cast(rate(cast(self.iterations, dtype)), dtype)
-        else:
-            rate = raw.Identity(rate)
         if self._initial_decay and self._initial_decay > 0.0:
             step = cast(self.iterations, dtype)
             rate = rate / (1.0 + self._get_hyper("decay", dtype) * step)
