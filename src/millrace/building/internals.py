@@ -1,4 +1,4 @@
-"""What programs take from TensorFlow's private `framework.ops`, `common_shapes` and `tensor_util`."""
+"""What programs take from TensorFlow's private `framework.ops` and `tensor_util`."""
 
 from __future__ import annotations
 
@@ -430,77 +430,3 @@ def _conv_flops(graph: Graph, node: Any) -> OpStats:
 @RegisterStatistics("BiasAdd", "flops")
 def _bias_flops(graph: Graph, node: Any) -> OpStats:
     return OpStats("flops", shapes.num_elements(graph.get_operation_by_name(node.name).inputs[0].dims))
-
-
-@public("python.framework.common_shapes.broadcast_shape")
-def broadcast_shape(shape_x: Any, shape_y: Any) -> shapes.TensorShape:
-    """The shape of an element-wise result.
-
-    Raises:
-      ValueError: the shapes do not broadcast.
-    """
-    try:
-        return shapes.shape_of(shapes.broadcast(shapes.as_dims(shape_x), shapes.as_dims(shape_y)))
-    except ValueError:
-        raise ValueError(
-            f"Incompatible shapes for broadcasting: {shapes.as_shape(shape_x)} and {shapes.as_shape(shape_y)}"
-        ) from None
-
-
-@public("python.framework.common_shapes.is_broadcast_compatible")
-def is_broadcast_compatible(shape_x: Any, shape_y: Any) -> bool:
-    """Whether two known shapes broadcast; False where a rank is unknown."""
-    if shapes.as_dims(shape_x) is None or shapes.as_dims(shape_y) is None:
-        return False
-    try:
-        broadcast_shape(shape_x, shape_y)
-    except ValueError:
-        return False
-    return True
-
-
-@public("python.framework.common_shapes.rank")
-def rank(tensor: Any) -> int | None:
-    """The static rank of what converts to a tensor; None: unknown."""
-    return convert_to_tensor(tensor).shape.ndims
-
-
-@public("python.framework.common_shapes.has_fully_defined_shape")
-def has_fully_defined_shape(tensor: Any) -> bool:
-    """Whether the static shape of a tensor is known entirely."""
-    return convert_to_tensor(tensor).shape.is_fully_defined()
-
-
-@public("python.framework.common_shapes.call_cpp_shape_fn")
-def call_cpp_shape_fn(op: Operation, require_shape_fn: bool = True) -> dict[str, Any]:
-    """The shapes of an operation's outputs, under "shapes"."""
-    return {
-        "shapes": [out.shape.as_proto() for out in op.outputs],
-        "handle_data": [None] * len(op.outputs),
-        "inputs_needed": b"",
-    }
-
-
-def _first_input(op: Operation) -> list[shapes.TensorShape]:
-    return [op.inputs[0].shape]
-
-
-public("python.framework.common_shapes.unchanged_shape")(_first_input)
-
-
-@public("python.framework.common_shapes.scalar_shape")
-def scalar_shape(unused_op: Any) -> list[shapes.TensorShape]:
-    """The shape function of an operation that gives a scalar."""
-    return [shapes.scalar()]
-
-
-@public("python.framework.common_shapes.unknown_shape")
-def unknown_shape(op: Operation) -> list[shapes.TensorShape]:
-    """The shape function of an operation about whose outputs nothing is known."""
-    return [shapes.unknown_shape() for _ in op.outputs]
-
-
-@public("python.framework.common_shapes.no_outputs")
-def no_outputs(unused_op: Any) -> list[shapes.TensorShape]:
-    """The shape function of an operation without outputs."""
-    return []

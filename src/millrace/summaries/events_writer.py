@@ -1,7 +1,8 @@
-"""`EventsWriter`, the event file below TensorFlow's summary writers, which some programs use themselves."""
+"""`EventsWriter` and `EventFileWriter`, the event files below TensorFlow's writers of summaries."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from millrace.core import protos
@@ -65,3 +66,49 @@ class EventsWriter:
             self._file = EventFile(folder or ".", self._suffix, f"{name}.out" if name else "events.out")
             self._path = self._file.path
         return self._file
+
+
+@public("python.summary.writer.event_file_writer.EventFileWriter")
+class EventFileWriter:
+    """Writes events to a new event file.
+
+    Args:
+      logdir: the folder; made where it does not exist.
+      max_queue: how many events may wait before they are handed to the operating system.
+      flush_secs: how many seconds they may.
+      filename_suffix: ends the file's name.
+    """
+
+    def __init__(
+        self, logdir: Any, max_queue: int = 10, flush_secs: float = 120, filename_suffix: str | None = None
+    ) -> None:
+        self._logdir = os.fspath(logdir)
+        self._max_queue, self._flush_secs = max_queue, flush_secs
+        self._suffix = filename_suffix or ""
+        self._closed = False
+        self._file = EventFile(self._logdir, self._suffix)
+
+    def get_logdir(self) -> str:
+        """The folder of the event file."""
+        return self._logdir
+
+    def reopen(self) -> None:
+        """Begins another event file after `close`; nothing where the file is open."""
+        if self._closed:
+            self._file = EventFile(self._logdir, self._suffix)
+            self._closed = False
+
+    def add_event(self, event: Any) -> None:
+        """Writes an `Event`; nothing after `close`."""
+        if not self._closed:
+            self._file.write(event, self._max_queue, self._flush_secs)
+
+    def flush(self) -> None:
+        """Hands what is pending to the operating system."""
+        if not self._closed:
+            self._file.flush()
+
+    def close(self) -> None:
+        """Closes the file; `reopen` begins another."""
+        self._file.close()
+        self._closed = True

@@ -14,6 +14,7 @@ from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.custom_gradient import custom_gradient
 from millrace.lib.math.reductions import reduce_sum
+from millrace.lib.nn.internals import get_noise_shape
 from millrace.ops.random.draws import random_uniform
 
 
@@ -66,23 +67,12 @@ def dropout(
             raise ValueError(f"dropout: the probability must be a scalar. Received: {rate}")
         if told_value(rate) == 0:
             return x
-        uniform = random_uniform(_noise_shape(x, noise_shape), seed=seed, dtype=dtype)
+        uniform = random_uniform(get_noise_shape(x, noise_shape), seed=seed, dtype=dtype)
         scale = 1 / (1 - rate)
         mask = raw.GreaterEqual(uniform, rate)
         kept = raw.Mul(x, scale, name="mul") * raw.Cast(mask, DstT=dtype)
         kept.set_shape(x.dims)
         return kept
-
-
-def _noise_shape(x: Tensor, noise_shape: Any) -> Any:
-    if noise_shape is None:
-        return shape_tensor(x)
-    if isinstance(noise_shape, Tensor) or x.dims is None:
-        return noise_shape
-    sizes = list(getattr(noise_shape, "dims_tuple", noise_shape))
-    if len(sizes) != len(x.dims):
-        return noise_shape
-    return [own if size is None else size for size, own in zip(sizes, x.dims, strict=True)]
 
 
 @public("nn.crelu")

@@ -15,6 +15,7 @@ from millrace.lib.variables.kinds import VariableAggregation, VariableSynchroniz
 from millrace.lib.variables.store import VariableStore
 
 
+@public("python.ops.variable_scope._ReuseMode")
 class _ReuseMode(enum.Enum):
     """How a scope treats variables that exist already."""
 

@@ -22,6 +22,7 @@ from millrace.lib.variables.assigning import assign_add
 from millrace.lib.variables.partitioned import PartitionedVariable
 from millrace.lib.variables.variable import Variable
 from millrace.training.optimizers import slot_creator
+from millrace.training.optimizers.processors import processor_of
 
 _VALID_TYPES: Final = frozenset(
     (dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.float64, dtypes.complex64, dtypes.complex128)
@@ -157,7 +158,7 @@ class Optimizer:
         var_list += get_default_graph().get_collection(GraphKeys._STREAMING_MODEL_PORTS)
         if not var_list:
             raise ValueError("No variables to optimize.")
-        targets = [_target(v) for v in var_list]
+        targets = [processor_of(v).target() for v in var_list]
         found = gradients(
             loss,
             targets,
@@ -221,28 +222,7 @@ class Optimizer:
 
     def _update(self, gradient: Any, variable: Any) -> Any:
         """The update of one variable, and its constraint."""
-        if not isinstance(variable, Variable):
-            # as in 1.15: a tensor has no place that could be written
-            raise NotImplementedError(f"Trying to update a Tensor. Received: {variable}")
-        sparse = isinstance(gradient, IndexedSlices)
-        if sparse and variable.constraint is not None:
-            raise RuntimeError(
-                f"Cannot use a constraint function on a sparse variable. Received: variable '{variable.name}'"
-            )
-        if variable._is_resource:
-            if sparse:
-                return self._resource_apply_sparse_duplicate_indices(
-                    gradient.values, variable, gradient.indices
-                )
-            update = self._resource_apply_dense(gradient, variable)
-        else:
-            if sparse:
-                return self._apply_sparse_duplicate_indices(gradient, variable)
-            update = self._apply_dense(gradient, variable)
-        if variable.constraint is None:
-            return update
-        with control_dependencies([update]):
-            return variable.assign(variable.constraint(variable))
+        return processor_of(variable).update_op(self, gradient)
 
     # --- slots ----------------------------------------------------------------------------------------------
 
@@ -410,19 +390,6 @@ def _flat(var_list: Any) -> list[Any]:
     if hasattr(var_list, "__iter__") and not isinstance(var_list, Tensor | Variable):
         return [v for item in var_list for v in _flat(item)]
     return [var_list]
-
-
-def _target(variable: Any) -> Tensor:
-    """What gradients are taken with respect to: a variable's reference or handle, or a tensor itself.
-
-    Raises:
-      TypeError: it is neither.
-    """
-    if isinstance(variable, Variable):
-        return variable._target
-    if isinstance(variable, Tensor):
-        return variable
-    raise TypeError(f"Argument is not a variable. Received: {variable!r}")
 
 
 def _gradient(value: Any) -> Any:

@@ -22,11 +22,22 @@ def _layout(data_format: str | None) -> str:
     return settings.image_data_format() if data_format is None else data_format
 
 
-class _Convolution(convolutional.Convolution):
-    """A convolution whose arguments may be names, and which can be saved."""
+@public("python.keras.layers.convolutional.Conv")
+class Conv(convolutional.Convolution):
+    """A convolution whose arguments may be names, and which can be saved; programs derive layers from it.
+
+    Args:
+      rank: how many spatial axes there are.
+      filters, kernel_size, strides, padding, data_format, dilation_rate: as for `Conv1D`.
+      activation, use_bias: likewise.
+      kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer: of the variables.
+      activity_regularizer, kernel_constraint, bias_constraint: likewise.
+      **kwargs: as for `Layer`.
+    """
 
     def __init__(
         self,
+        rank: int,
         filters: int,
         kernel_size: Any,
         strides: Any = 1,
@@ -44,6 +55,7 @@ class _Convolution(convolutional.Convolution):
         bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
+        self.rank = rank
         super().__init__(
             filters,
             kernel_size,
@@ -77,6 +89,49 @@ class _Convolution(convolutional.Convolution):
             "use_bias": self.use_bias,
             **weight_settings(self, ("kernel", "bias")),
         }
+
+
+class _Convolution(Conv):
+    """A convolution whose class says how many spatial axes there are."""
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Any,
+        strides: Any = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: Any = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            self.rank,
+            filters,
+            kernel_size,
+            strides,
+            padding,
+            data_format,
+            dilation_rate,
+            activation,
+            use_bias,
+            kernel_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            bias_regularizer,
+            activity_regularizer,
+            kernel_constraint,
+            bias_constraint,
+            **kwargs,
+        )
 
 
 @public("keras.layers.Conv1D", "keras.layers.Convolution1D")

@@ -14,6 +14,7 @@ from millrace.models.keras.optimizers.moments import Adam, Adamax, Nadam
 from millrace.training.optimizers.optimizer import Optimizer as GraphOptimizer
 
 
+@public("python.keras.optimizers.TFOptimizer")
 class TFOptimizer:
     """An optimizer of `tf.train` as one of Keras.
 
