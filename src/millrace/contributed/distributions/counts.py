@@ -10,17 +10,15 @@ from millrace.building import operators, raw  # noqa: F401 - operators gives ten
 from millrace.building.convert import convert_to_tensor
 from millrace.building.scopes import control_dependencies, name_scope
 from millrace.contributed.distributions.scalars import Numbers
-from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
-from millrace.lib.distributions.base import (
-    NOT_REPARAMETERIZED,
-    new_seed,
-)
-from millrace.lib.distributions.discrete import logits_and_probs
-from millrace.lib.distributions.divergence import RegisterKL
-from millrace.lib.math.checks import assert_positive
+from millrace.lib.distributions.arguments import checked_counts, logits_and_probs
+from millrace.lib.distributions.base import NOT_REPARAMETERIZED, new_seed
+from millrace.lib.distributions.special import betainc
+from millrace.lib.flow.control_flow import with_dependencies
+from millrace.lib.math.checks import assert_less, assert_less_equal, assert_positive
 from millrace.lib.math.functions import log_sigmoid
+from millrace.ops.array.constant import constant
 from millrace.ops.array.fill import ones_like, zeros_like
 from millrace.ops.math.elementwise import exp, expm1, floor, log, log1p, sigmoid
 from millrace.ops.math.select import where
@@ -28,8 +26,14 @@ from millrace.ops.nn.activation import softplus
 from millrace.ops.random.counts import random_gamma, random_poisson
 
 
+class _Counted(Numbers):
+    def _counted(self, x: Tensor) -> Tensor:
+        """`x`, checked to be whole numbers that are not negative, where that is asked for."""
+        return checked_counts(x) if self.validate_args else x
+
+
 @public("contrib.distributions.Poisson")
-class Poisson(Numbers):
+class Poisson(_Counted):
     """Poisson distributions, over whole numbers; others are taken as if counts were continuous.
 
     Args:
@@ -80,13 +84,14 @@ class Poisson(Numbers):
         return random_poisson(self._rate, [n], dtype=self.dtype, seed=seed)
 
     def _log_prob(self, x: Tensor) -> Tensor:
-        return self._log_rate * x - raw.Lgamma(1.0 + x) - self._rate
+        x = self._counted(x)
+        return x * self._log_rate - raw.Lgamma(1.0 + x) - self._rate
 
     def _log_cdf(self, x: Tensor) -> Tensor:
-        return log(self._cdf(x))
+        return log(self.cdf(x))
 
     def _cdf(self, x: Tensor) -> Tensor:
-        return raw.Igammac(1.0 + x, self._rate)
+        return raw.Igammac(1.0 + self._counted(x), self._rate)
 
     def _mean(self) -> Tensor:
         return raw.Identity(self._rate)
@@ -98,18 +103,9 @@ class Poisson(Numbers):
         return floor(self._rate)
 
 
-class _Chances(Numbers):
-    def _chances(self, given: dict[str, Any], others: dict[str, Any]) -> None:
-        values = [given["logits"], given["probs"]]
-        with name_scope(given["name"], values=values) as scope:
-            self._logits, self._probs = logits_and_probs(
-                values[0], values[1], False, given["validate_args"], scope
-            )
-            self._named = {
-                n: raw.Identity(convert_to_tensor(v, self._probs.dtype.base_dtype)) for n, v in others.items()
-            }
-            self._named["probs"] = self._probs
-        self._finish(given, NOT_REPARAMETERIZED, scope)
+class _Chances(_Counted):
+    _logits: Tensor
+    _probs: Tensor
 
     @property
     def logits(self) -> Tensor:
@@ -157,7 +153,7 @@ class Geometric(_Chances):
 
     def _everywhere(self, x: Tensor) -> Tensor:
         """Whole numbers, in the shape of `x` with the probabilities."""
-        x = x if self.validate_args else floor(x)
+        x = checked_counts(x) if self.validate_args else floor(x)
         return x * ones_like(self._probs)
 
     def _log_prob(self, x: Tensor) -> Tensor:
@@ -168,7 +164,11 @@ class Geometric(_Chances):
         return x * log1p(-sure) + log(probs)
 
     def _entropy(self) -> Tensor:
-        return softplus(self._logits) / self._probs - self._logits
+        probs = self._probs
+        if self.validate_args:
+            told = "Entropy is undefined when logits = inf or probs = 1."
+            probs = with_dependencies([assert_less(probs, constant(1.0, probs.dtype), message=told)], probs)
+        return softplus(self._logits) / probs - self._logits
 
     def _mean(self) -> Tensor:
         return exp(-self._logits)
@@ -199,7 +199,13 @@ class NegativeBinomial(_Chances):
         allow_nan_stats: bool = True,
         name: str = "NegativeBinomial",
     ) -> None:
-        self._chances(dict(locals()), {"total_count": total_count})
+        given = dict(locals())
+        with name_scope(name, values=[total_count, logits, probs]) as scope:
+            self._logits, self._probs = logits_and_probs(logits, probs, False, validate_args, scope)
+            with control_dependencies([assert_positive(total_count)] if validate_args else []):
+                self._named = {"total_count": raw.Identity(total_count, name="Identity")}
+            self._named["probs"] = self._probs
+        self._finish(given, NOT_REPARAMETERIZED, scope)
 
     @property
     def total_count(self) -> Tensor:
@@ -211,34 +217,24 @@ class NegativeBinomial(_Chances):
         return random_poisson(rate, [], dtype=self.dtype, seed=new_seed(seed, "negative_binom"))
 
     def _cdf(self, x: Tensor) -> Tensor:
-        given = self.total_count, 1.0 + x, sigmoid(-self._logits)
-        return raw.Betainc(*_fitting(*given))
+        return betainc(self.total_count, 1.0 + self._counted(x), sigmoid(-self._logits))
 
     def _log_prob(self, x: Tensor) -> Tensor:
         n = self.total_count
-        weight = n * log_sigmoid(-self._logits) + x * log_sigmoid(self._logits)
+        weight = n * log_sigmoid(-self._logits) + self._counted(x) * log_sigmoid(self._logits)
+        x = self._counted(x)
         return weight - (-raw.Lgamma(n + x) + raw.Lgamma(1.0 + x) + raw.Lgamma(n))
 
     def _mean(self) -> Tensor:
         return self.total_count * exp(self._logits)
 
     def _variance(self) -> Tensor:
-        return self._mean() / (1.0 - self._probs)
+        return self._mean() / sigmoid(-self._logits)
 
     def _mode(self) -> Tensor:
         n = self.total_count
-        more = raw.SelectV2(n > 1.0, n - 1.0, zeros_like(n))
+        more = raw.SelectV2(raw.Less(1.0, n), n - 1.0, zeros_like(n))
         return floor(more * exp(self._logits))
-
-
-def _fitting(*tensors: Tensor) -> list[Tensor]:
-    """The tensors in one shape, as `Betainc` takes them; scalars may stay."""
-    if len({t.dims for t in tensors if t.dims != ()}) <= 1:
-        return list(tensors)
-    total = tensors[0]
-    for other in tensors[1:]:
-        total = total + other
-    return [x + zeros_like(total) for x in tensors]
 
 
 @public("contrib.distributions.Binomial")
@@ -262,7 +258,8 @@ class Binomial(_Chances):
     ) -> None:
         given = dict(locals())
         with name_scope(name, values=[total_count, logits, probs]) as scope:
-            count = convert_to_tensor(total_count, name="total_count", preferred_dtype=float32)
+            count = convert_to_tensor(total_count, name="total_count")
+            count = checked_counts(count) if validate_args else count
             self._logits, self._probs = logits_and_probs(logits, probs, False, validate_args, scope)
             self._named = {"total_count": count, "probs": self._probs}
         self._finish(given, NOT_REPARAMETERIZED, scope)
@@ -273,18 +270,31 @@ class Binomial(_Chances):
         return self._named["total_count"]
 
     def _log_prob(self, x: Tensor) -> Tensor:
-        n = self.total_count
-        chosen = raw.Lgamma(1.0 + x) + raw.Lgamma(1.0 + n - x) - raw.Lgamma(1.0 + n)
-        return x * log(self._probs) + (n - x) * log1p(-self._probs) - chosen
+        n, x, again = self.total_count, self._fitting(x), x
+        weight = x * log(self._probs) + (n - x) * log1p(-self._probs)
+        x = self._fitting(again)
+        return weight - (raw.Lgamma(1.0 + n - x) + raw.Lgamma(1.0 + x) - raw.Lgamma(1.0 + n))
+
+    def _prob(self, x: Tensor) -> Tensor:
+        return exp(self._log_prob(x))
+
+    def _fitting(self, x: Tensor) -> Tensor:
+        """`x`, checked to be whole numbers from 0 to the count of trials, where that is asked for."""
+        if not self.validate_args:
+            return x
+        x, told = checked_counts(x), "counts are not less than or equal to n."
+        return with_dependencies([assert_less_equal(x, self.total_count, message=told)], x)
 
     def _cdf(self, x: Tensor) -> Tensor:
-        n = self.total_count
-        probs = self._probs + zeros_like(x)
-        x = x + zeros_like(probs)
-        ones = ones_like(n - x)
+        n, probs, x = self.total_count, self._probs, self._fitting(x)
+        known = x.shape.is_fully_defined() and probs.shape.is_fully_defined()
+        if not (known and x.shape.is_compatible_with(probs.shape)):
+            probs = probs + zeros_like(x)
+            x = x + zeros_like(self._probs)
+        one = ones_like(n - x)
         everything = raw.Equal(x, n)
-        left = raw.SelectV2(everything, ones, n - x)  # the function is not defined for 0
-        return raw.SelectV2(everything, ones, raw.Betainc(*_fitting(left, x + 1.0, 1.0 - probs)))
+        left = raw.SelectV2(everything, one, n - x)  # the function is not defined for 0
+        return raw.SelectV2(everything, one, betainc(left, x + 1, 1 - probs))
 
     def _mean(self) -> Tensor:
         return self.total_count * self._probs
@@ -294,9 +304,3 @@ class Binomial(_Chances):
 
     def _mode(self) -> Tensor:
         return floor((1.0 + self.total_count) * self._probs)
-
-
-@RegisterKL(Poisson, Poisson)
-def _kl_poisson(a: Poisson, b: Poisson, name: str | None = None) -> Tensor:
-    with name_scope(name, "kl_poisson_poisson"):
-        return a.rate * (a.log_rate - b.log_rate) - (a.rate - b.rate)

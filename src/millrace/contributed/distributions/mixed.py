@@ -16,12 +16,12 @@ from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.tensor import Tensor
+from millrace.lib.distributions.arguments import logits_and_probs
 from millrace.lib.distributions.base import (
     FULLY_REPARAMETERIZED,
     NOT_REPARAMETERIZED,
     Distribution,
 )
-from millrace.lib.distributions.discrete import logits_and_probs
 from millrace.lib.distributions.divergence import RegisterKL
 from millrace.lib.math.reductions import reduce_logsumexp, reduce_sum
 from millrace.ops.array.concat import concat

@@ -19,15 +19,14 @@ from millrace.lib.distributions.base import (
     ReparameterizationType,
     drawn_shape,
 )
-from millrace.lib.distributions.divergence import RegisterKL
 from millrace.lib.distributions.positive import Gamma
-from millrace.lib.distributions.real import Normal
-from millrace.lib.math.checks import assert_positive, assert_same_float_dtype
-from millrace.ops.array.constant import constant
+from millrace.lib.distributions.special import erfinv
+from millrace.lib.flow.control_flow import with_dependencies
+from millrace.lib.math.checks import assert_less, assert_positive, assert_same_float_dtype
+from millrace.ops.array.constant import constant, ones, zeros
 from millrace.ops.array.fill import fill, ones_like
 from millrace.ops.array.shape import broadcast_dynamic_shape, broadcast_static_shape
 from millrace.ops.math.elementwise import exp, floor, log, log1p, sigmoid, square
-from millrace.ops.math.select import where
 from millrace.ops.math.trigonometric import atan, tan
 from millrace.ops.nn.activation import softplus
 from millrace.ops.random.counts import random_gamma
@@ -146,7 +145,7 @@ class Logistic(_Placed):
         return -softplus(self._z(x))
 
     def _entropy(self) -> Tensor:
-        return 2.0 + log(self.scale) + self._full(0.0)
+        return 2.0 + log(self.scale * ones_like(self.loc))
 
     def _mean(self) -> Tensor:
         return self.loc * ones_like(self.scale)
@@ -194,7 +193,7 @@ class Cauchy(_Placed):
         return log1p(2 / math.pi * atan(self._z(x))) - math.log(2)
 
     def _entropy(self) -> Tensor:
-        return math.log(4 * math.pi) + log(self.scale) + self._full(0.0)
+        return (math.log(4 * math.pi) + log(self.scale)) * ones_like(self.loc)
 
     def _mode(self) -> Tensor:
         return self.loc * ones_like(self.scale)
@@ -235,27 +234,27 @@ class HalfNormal(Numbers):
         return raw.Abs(random_normal(shape, 0.0, 1.0, self.dtype, seed) * self.scale)
 
     def _prob(self, x: Tensor) -> Tensor:
-        height = math.sqrt(2 / math.pi) / self.scale
-        return height * exp(-0.5 * square(x / self.scale)) * raw.Cast(x >= 0, DstT=self.dtype.base_dtype)
+        height = math.sqrt(2.0) / self.scale / math.sqrt(math.pi)
+        density = height * exp(-0.5 * (x / self.scale) ** 2)
+        return density * raw.Cast(x >= 0, DstT=self.dtype.base_dtype)
 
     def _cdf(self, x: Tensor) -> Tensor:
         return raw.Erf(raw.Relu(x) / self.scale / math.sqrt(2.0))
 
     def _entropy(self) -> Tensor:
-        return 0.5 * log(math.pi * square(self.scale) / 2.0) + 0.5
+        return 0.5 * log(math.pi * self.scale**2.0 / 2.0) + 0.5
 
     def _mean(self) -> Tensor:
         return self.scale * math.sqrt(2.0) / math.sqrt(math.pi)
 
     def _quantile(self, p: Tensor) -> Tensor:
-        from_normal = Normal(convert_to_tensor(0.0, self.dtype.base_dtype), self.scale)
-        return from_normal._quantile((p + 1.0) / 2.0)
+        return math.sqrt(2.0) * self.scale * erfinv(p)
 
     def _mode(self) -> Tensor:
-        return self._full(0.0)
+        return zeros(self.batch_shape_tensor())
 
     def _variance(self) -> Tensor:
-        return square(self.scale) * (1.0 - 2.0 / math.pi)
+        return self.scale**2.0 * (1.0 - 2.0 / math.pi)
 
 
 @public("contrib.distributions.InverseGamma")
@@ -294,28 +293,38 @@ class InverseGamma(Numbers):
     def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
         return 1.0 / random_gamma([n], self.concentration, self.rate, self.dtype, seed)
 
+    def _checked(self, x: Tensor) -> Tensor:
+        assert_same_float_dtype([x], self.dtype)
+        return with_dependencies([assert_positive(x)], x) if self.validate_args else x
+
     def _log_prob(self, x: Tensor) -> Tensor:
-        a, b = self.concentration, self.rate
+        a, b, x = self.concentration, self.rate, self._checked(x)
         return -(1.0 + a) * log(x) - b / x - (raw.Lgamma(a) - a * log(b))
 
     def _cdf(self, x: Tensor) -> Tensor:
-        return raw.Igammac(self.concentration, self.rate / x)
+        return raw.Igammac(self.concentration, self.rate / self._checked(x))
 
     def _entropy(self) -> Tensor:
         a = self.concentration
         return a + log(self.rate) + raw.Lgamma(a) - (1.0 + a) * raw.Digamma(a)
 
-    def _where(self, enough: float, value: Tensor) -> Tensor:
-        return where(
-            raw.BroadcastTo(self.concentration > enough, self.batch_shape_tensor()), value, self._full(np.nan)
-        )
+    def _defined(self, what: str, least: float, value: Tensor) -> Tensor:
+        """`value` where the concentration is above `least`."""
+        kind = self.dtype.base_dtype
+        if self.allow_nan_stats:
+            nan = fill(self.batch_shape_tensor(), np.array(np.nan, kind.np_dtype), name="nan")
+            return raw.SelectV2(self.concentration > least, value, nan)
+        bound = ones([], kind) if least == 1.0 else constant(least, kind)
+        told = f"{what} undefined when any concentration <= {least:g}"
+        return with_dependencies([assert_less(bound, self.concentration, message=told)], value)
 
     def _mean(self) -> Tensor:
-        return self._where(1.0, self.rate / (self.concentration - 1.0))
+        return self._defined("mean", 1.0, self.rate / (self.concentration - 1.0))
 
     def _variance(self) -> Tensor:
         a = self.concentration
-        return self._where(2.0, square(self.rate) / square(a - 1.0) / (a - 2.0))
+        value = square(self.rate) / raw.SquaredDifference(a, 1.0) / (a - 2.0)
+        return self._defined("variance", 2.0, value)
 
     def _mode(self) -> Tensor:
         return self.rate / (1.0 + self.concentration)
@@ -355,19 +364,8 @@ class Chi2WithAbsDf(Chi2):
     def __init__(
         self, df: Any, validate_args: bool = False, allow_nan_stats: bool = True, name: str = "Chi2WithAbsDf"
     ) -> None:
+        given = {k: v for k, v in locals().items() if k != "__class__"}
         with name_scope(name, values=[df]) as scope:
             df = floor(raw.Abs(df, name="abs_df"), name="floor_abs_df")
             super().__init__(df, validate_args, allow_nan_stats, scope)
-
-
-@RegisterKL(HalfNormal, HalfNormal)
-def _kl_half_normal(a: HalfNormal, b: HalfNormal, name: str | None = None) -> Tensor:
-    with name_scope(name, "kl_half_normal_half_normal"):
-        return log(b.scale) - log(a.scale) + square(a.scale) / (2 * square(b.scale)) - 0.5
-
-
-@RegisterKL(Chi2, Chi2)
-def _kl_chi2(a: Chi2, b: Chi2, name: str | None = None) -> Tensor:
-    with name_scope(name, "kl_chi2_chi2"):
-        half_a, half_b = 0.5 * a.df, 0.5 * b.df
-        return (half_a - half_b) * raw.Digamma(half_a) + raw.Lgamma(half_b) - raw.Lgamma(half_a)
+        self._parameters = given

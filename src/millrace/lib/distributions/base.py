@@ -406,7 +406,7 @@ def _is_scalar(static: shapes.TensorShape, when_run: Callable[[], Tensor], name:
     shape = when_run()
     if shape.dims is not None and shape.dims[0] is not None:
         return convert_to_tensor(shape.dims[0] == 0, name=name)
-    return raw.Equal(raw.Size(shape), 0)
+    return raw.Equal(raw.Shape(shape)[0], 0)
 
 
 def as_vector(x: Tensor, name: str) -> tuple[Tensor, Any]:

@@ -13,6 +13,12 @@ from millrace.core import dtypes
 from millrace.core.dtypes import int32, int64
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
+from millrace.lib.distributions.arguments import (
+    checked_classes,
+    checked_counts,
+    checked_indices,
+    logits_and_probs,
+)
 from millrace.lib.distributions.base import (
     NOT_REPARAMETERIZED,
     Distribution,
@@ -21,11 +27,11 @@ from millrace.lib.distributions.base import (
     same_shape_params,
 )
 from millrace.lib.distributions.divergence import RegisterKL
-from millrace.lib.distributions.positive import checked_concentration, covariance_of
+from millrace.lib.distributions.positive import covariance_of
 from millrace.lib.flow.control_flow import with_dependencies
 from millrace.lib.flow.functional import map_fn
 from millrace.lib.math.array import sequence_mask
-from millrace.lib.math.checks import assert_equal, assert_less_equal, assert_near, assert_non_negative
+from millrace.lib.math.checks import assert_equal, assert_less_equal, assert_non_negative, assert_positive
 from millrace.lib.math.functions import lbeta
 from millrace.lib.math.reductions import reduce_sum
 from millrace.lib.nn.cross_entropy import (
@@ -42,50 +48,6 @@ from millrace.ops.math.cast import cast
 from millrace.ops.nn.softmax import log_softmax, softmax
 from millrace.ops.random.counts import random_gamma
 from millrace.ops.random.draws import multinomial, random_uniform
-
-
-def logits_and_probs(
-    logits: Any, probs: Any, multidimensional: bool, validate_args: bool, name: str
-) -> tuple[Tensor, Tensor]:
-    """Both, whichever of them is given.
-
-    Raises:
-      ValueError: not exactly one is given.
-      TypeError: it is not floating.
-    """
-    with name_scope(name, values=[probs, logits]):
-        if (probs is None) == (logits is None):
-            raise ValueError(f"Must pass probs or logits, but not both. Received: {logits!r}, {probs!r}")
-        if probs is None:
-            logits = _floating(logits, "logits")
-            if multidimensional:
-                return logits, softmax(logits, name="probs")
-            return logits, raw.Sigmoid(logits, name="probs")
-        probs = _floating(probs, "probs")
-        if validate_args:
-            probs = _checked_probs(probs, multidimensional)
-        with name_scope("logits"):
-            if multidimensional:
-                return raw.Log(probs), probs
-            return raw.Log(probs) - raw.Log1p(-1.0 * probs), probs
-
-
-def _floating(x: Any, name: str) -> Tensor:
-    x = convert_to_tensor(x, name=name)
-    if not x.dtype.is_floating:
-        raise TypeError(f"{name} must be of a floating dtype. Received: {x.dtype.name}")
-    return x
-
-
-def _checked_probs(probs: Tensor, multidimensional: bool) -> Tensor:
-    with name_scope("validate_probs"):
-        one = convert_to_tensor(1.0, probs.dtype.base_dtype)
-        checks = [assert_non_negative(probs)]
-        if multidimensional:
-            checks.append(assert_near(reduce_sum(probs, -1), one, message="probs does not sum to 1."))
-        else:
-            checks.append(assert_less_equal(probs, one, message="probs has components greater than 1."))
-        return with_dependencies(checks, probs)
 
 
 class _Answers(Distribution):
@@ -214,6 +176,8 @@ class Categorical(_Answers):
         parameters = dict(locals())
         with name_scope(name, values=[logits, probs]) as scope:
             self._logits, self._probs = logits_and_probs(logits, probs, True, validate_args, scope)
+            if validate_args:
+                self._logits = checked_classes(self._logits)
             rank = self._logits.shape.with_rank_at_least(1).ndims
             if rank is not None:
                 before = convert_to_tensor(rank - 1, int32, name="batch_rank")
@@ -268,8 +232,7 @@ class Categorical(_Answers):
         """Events and parameters in one batch shape."""
         k = convert_to_tensor(k, name="k")
         if self.validate_args:
-            last = cast(self._event_size - 1, k.dtype)
-            k = with_dependencies([assert_non_negative(k), assert_less_equal(k, last)], k)
+            k = checked_indices(k)
         if not k.dtype.is_integer:
             k = cast(k, int32)
         wide = parameter.dims
@@ -325,18 +288,10 @@ class _Counts(Distribution):
     def _checked(self, counts: Tensor) -> Tensor:
         if not self.validate_args:
             return counts
+        counts = checked_counts(counts)
         told = "counts must sum to `self.total_count`"
-        checks = [
-            assert_non_negative(counts, message="counts must be non-negative"),
-            assert_equal(self._total_count, reduce_sum(counts, -1), message=told),
-        ]
-        return with_dependencies(checks, counts)
-
-
-def _checked_count(total_count: Tensor) -> Tensor:
-    told = "total_count must be non-negative."
-    whole = assert_equal(total_count, raw.Floor(total_count), message="total_count cannot contain fractions.")
-    return with_dependencies([assert_non_negative(total_count, message=told), whole], total_count)
+        total = assert_equal(self._total_count, reduce_sum(counts, -1), message=told)
+        return with_dependencies([total], counts)
 
 
 @public("distributions.Multinomial", "contrib.distributions.Multinomial")
@@ -366,7 +321,7 @@ class Multinomial(_Counts):
         with name_scope(name, values=[total_count, logits, probs]) as scope:
             self._total_count = convert_to_tensor(total_count, name="total_count")
             if validate_args:
-                self._total_count = _checked_count(self._total_count)
+                self._total_count = checked_counts(self._total_count)
             self._logits, self._probs = logits_and_probs(logits, probs, True, validate_args, scope)
             self._mean_value = self._wide_count() * self._probs
         parents = [self._total_count, self._logits, self._probs]
@@ -397,28 +352,27 @@ class Multinomial(_Counts):
         return self._mean_value.shape.with_rank_at_least(1)[-1:]
 
     def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
-        classes = self.event_shape_tensor()[0]
         draws = cast(self._total_count, int32)
+        classes = self.event_shape_tensor()[0]
         draws = ones_like(self._logits[..., 0], int32) * draws
-        logits = ones_like(draws, self.dtype.base_dtype)[..., None] * self._logits
+        logits = ones_like(draws[..., None], self.dtype.base_dtype) * self._logits
         rows = raw.Reshape(logits, [-1, classes])
         row_draws = n * raw.Reshape(draws, [-1])
 
         def single(pair: Any) -> Tensor:
             row, count = pair
-            drawn = multinomial(raw.ExpandDims(row, 0), count, seed=seed)
+            drawn = multinomial(row[None, ...], count, seed=seed)
             drawn = raw.Reshape(drawn, [n, -1])
-            return reduce_sum(one_hot(drawn, depth=classes, dtype=self.dtype), -2)
+            return reduce_sum(one_hot(drawn, depth=classes), -2)
 
         counts = map_fn(single, [rows, row_draws], dtype=self.dtype)
         counts = raw.Transpose(counts, [1, 0, 2], name="transpose")
-        shape = raw.ConcatV2([[n], self.batch_shape_tensor(), self.event_shape_tensor()], 0, name="concat")
+        shape = raw.ConcatV2([[n], self.batch_shape_tensor(), [classes]], 0, name="concat")
         return raw.Reshape(counts, shape)
 
     def _log_prob(self, counts: Tensor) -> Tensor:
-        counts = self._checked(counts)
-        powers = reduce_sum(counts * log_softmax(self._logits), -1)
-        return powers - -_log_combinations(self._total_count, counts)
+        powers = reduce_sum(self._checked(counts) * log_softmax(self._logits), -1)
+        return powers - -_log_combinations(self._total_count, self._checked(counts))
 
     def _mean(self) -> Tensor:
         return raw.Identity(self._mean_value)
@@ -456,10 +410,14 @@ class DirichletMultinomial(_Counts):
         parameters = dict(locals())
         with name_scope(name, values=[total_count, concentration]) as scope:
             self._total_count = convert_to_tensor(total_count, name="total_count")
+            if validate_args:
+                self._total_count = checked_counts(self._total_count)
             concentration = convert_to_tensor(concentration, name="concentration")
             if validate_args:
-                self._total_count = _checked_count(self._total_count)
-                concentration = checked_concentration(concentration)
+                concentration = checked_classes(concentration)
+                told = "Concentration parameter must be positive."
+                positive = assert_positive(concentration, message=told)
+                concentration = with_dependencies([positive], concentration)
             self._concentration = concentration
             self._total = reduce_sum(concentration, -1)
         parents = [self._total_count, concentration]
@@ -517,12 +475,8 @@ class DirichletMultinomial(_Counts):
 
     def _scaled_mean(self) -> tuple[Tensor, Tensor]:
         total = self._total[..., None]
-        scale = raw.Sqrt((1.0 + total / self._count_of_draws()) / (1.0 + total))
+        scale = raw.Sqrt((1.0 + total / self._total_count) / (1.0 + total))
         return scale, scale * self._mean()
-
-    def _count_of_draws(self) -> Tensor:
-        """The number of draws, to be taken with classes: `[..., 1]`, or a scalar."""
-        return self._total_count if self._total_count.dims == () else self._wide_count()
 
     def _covariance(self) -> Tensor:
         _, x = self._scaled_mean()
@@ -530,4 +484,4 @@ class DirichletMultinomial(_Counts):
 
     def _variance(self) -> Tensor:
         scale, x = self._scaled_mean()
-        return x * (self._count_of_draws() * scale - x)
+        return x * (self._total_count * scale - x)

@@ -20,6 +20,7 @@ from millrace.lib.distributions.base import (
     same_shape_params,
 )
 from millrace.lib.distributions.divergence import RegisterKL
+from millrace.lib.distributions.special import betainc
 from millrace.lib.flow.control_flow import with_dependencies
 from millrace.lib.math.checks import (
     assert_less,
@@ -31,7 +32,7 @@ from millrace.lib.math.checks import (
 from millrace.lib.math.functions import lbeta
 from millrace.lib.math.reductions import reduce_all, reduce_sum
 from millrace.ops.array.constant import ones
-from millrace.ops.array.fill import fill, ones_like, zeros_like
+from millrace.ops.array.fill import fill, ones_like
 from millrace.ops.array.shape import broadcast_dynamic_shape, broadcast_static_shape
 from millrace.ops.linalg.matmul import matmul
 from millrace.ops.math.cast import cast
@@ -186,7 +187,7 @@ class Exponential(Gamma):
         return same_shape_params(("rate",), sample_shape)
 
     def _log_survival_function(self, x: Tensor) -> Tensor:
-        return -self._checked(x) * self._rate
+        return self._log_prob(x) - raw.Log(self._rate)
 
     def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
         shape = drawn_shape(n, shape_tensor(self._rate))
@@ -289,11 +290,7 @@ class Beta(_Scalar):
         return powers - self._log_normalization()
 
     def _cdf(self, x: Tensor) -> Tensor:
-        given = self._concentration1, self._concentration0, self._checked(x)
-        if len({t.dims for t in given}) > 1:
-            shape = shape_tensor(given[2] + zeros_like(self._total))
-            given = tuple(raw.BroadcastTo(t, shape) for t in given)
-        return raw.Betainc(*given)
+        return betainc(self._concentration1, self._concentration0, x)
 
     def _entropy(self) -> Tensor:
         first = (self._concentration1 - 1.0) * raw.Digamma(self._concentration1)

@@ -20,7 +20,7 @@ from millrace.lib.distributions.base import (
     same_shape_params,
 )
 from millrace.lib.distributions.divergence import RegisterKL
-from millrace.lib.distributions.special import log_cdf_laplace, log_ndtr, ndtr, ndtri
+from millrace.lib.distributions.special import betainc, log_cdf_laplace, log_ndtr, ndtr, ndtri
 from millrace.lib.flow.control_flow import with_dependencies
 from millrace.lib.math.checks import assert_less, assert_positive, assert_same_float_dtype
 from millrace.lib.math.functions import lbeta
@@ -304,18 +304,17 @@ class StudentT(_Located):
     def _cdf(self, x: Tensor) -> Tensor:
         df = self._df
         y = (x - self._loc) / raw.Abs(self._scale)
-        share = df / (raw.Pow(y, 2.0) + df)
-        a, b, share = _broadcast(0.5 * df, convert_to_tensor(0.5, self.dtype.base_dtype), share)
-        below = 0.5 * raw.Betainc(a, b, share)
+        share = df / (raw.Pow(y, 2.0, name="pow") + df)
+        half = convert_to_tensor(0.5, self.dtype.base_dtype)
+        below = 0.5 * betainc(0.5 * df, half, share)
         return raw.SelectV2(raw.Less(y, 0.0), below, 1.0 - below)
 
     def _entropy(self) -> Tensor:
         df = self._df
-        wide = raw.ExpandDims(self._everywhere(), -1)
-        pair = raw.ConcatV2([wide, wide * raw.ExpandDims(df, -1)], -1) / 2.0
-        slope = raw.Digamma(0.5 * (df + 1.0)) - raw.Digamma(0.5 * df)
-        size = raw.Log(raw.Abs(self._scale)) + 0.5 * raw.Log(df)
-        return size + lbeta(pair) + 0.5 * (df + 1.0) * slope
+        wide = self._everywhere()[..., None]
+        pair = raw.ConcatV2([wide * df[..., None], wide], -1, name="concat") / 2.0
+        size = raw.Log(raw.Abs(self._scale)) + 0.5 * raw.Log(df) + lbeta(pair)
+        return size + 0.5 * (df + 1.0) * (raw.Digamma(0.5 * (df + 1.0)) - raw.Digamma(0.5 * df))
 
     def _defined(self, value: Tensor, what: str) -> Tensor:
         """`value` where there is more than one degree of freedom."""
@@ -339,15 +338,6 @@ class StudentT(_Located):
 
     def _mode(self) -> Tensor:
         return raw.Identity(self._loc)
-
-
-def _broadcast(*tensors: Tensor) -> list[Tensor]:
-    """All of them in one shape, for operations that do not broadcast themselves."""
-    total = tensors[0]
-    for t in tensors[1:]:
-        total = total + zeros_like(t)
-    shape = shape_tensor(total)
-    return [raw.BroadcastTo(t, shape) for t in tensors]
 
 
 @public("distributions.Uniform", "contrib.distributions.Uniform")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -135,6 +136,21 @@ def ndtri(p: Any, name: str = "ndtri") -> Tensor:
         infinite = raw.Fill(raw.Shape(p), infinity)
         least, most = (raw.LessEqual(p, 0.0), -infinite), raw.GreaterEqual(p, 1.0)
         return raw.SelectV2(most, infinite, raw.SelectV2(*least, found))
+
+
+def betainc(a: Tensor, b: Tensor, x: Tensor) -> Tensor:
+    """The regularised incomplete beta function; the operation takes one shape, and others are broadcast."""
+    shapes = [t.shape for t in (a, b, x) if t.dims != ()]
+    if all(s.is_compatible_with(t) for s, t in itertools.pairwise([*shapes, *shapes[:1]])):
+        return raw.Betainc(a, b, x)
+    whole = zeros_like(a) + zeros_like(b) + zeros_like(x)
+    return raw.Betainc(a + whole, b + whole, x + whole)
+
+
+def erfinv(x: Any, name: str = "erfinv") -> Tensor:
+    """The inverse of the error function; floating, shape of `x`."""
+    with name_scope(name, values=[x]):
+        return ndtri((_precise(x) + 1.0) / 2.0) / math.sqrt(2.0)
 
 
 def log_cdf_laplace(x: Any, name: str = "log_cdf_laplace") -> Tensor:
