@@ -283,3 +283,17 @@ def test_a_mask_of_none_is_a_mask_that_was_given():
     kept, all_steps = model.predict(data)
     np.testing.assert_allclose(kept, [[2, 3]])
     np.testing.assert_allclose(all_steps, [[4 / 3, 2]], rtol=1e-6)
+
+
+def test_the_version_of_keras_is_told():
+    assert tf.keras.__version__ == "2.2.4-tf"
+
+
+@pytest.mark.parametrize("steps", [3, None])
+def test_a_mean_over_time_leaves_masked_steps_out(steps):
+    x = L.Input((steps, 2))
+    model = tf.keras.Model(x, L.GlobalAveragePooling1D()(L.Masking()(x)))
+    data = np.array([[[1.0, 2.0], [0.0, 0.0], [3.0, 4.0]]])
+    np.testing.assert_allclose(model.predict(data), [[2, 3]])
+    drawn = {op.type for op in tf.get_default_graph().get_operations() if "pooling" in op.name}
+    assert ("Reshape" in drawn) is (steps == 3)

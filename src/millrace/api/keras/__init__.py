@@ -6,6 +6,7 @@ from millrace.core.public import namespace
 __all__, __getattr__, __dir__ = namespace(
     globals(),
     {
+        "millrace.models.keras.engine.configuration": "__version__=KERAS_VERSION",
         "millrace.models.keras.engine.inputs": "Input",
         "millrace.models.keras.engine.model": "Model",
         "millrace.models.keras.engine.sequential": "Sequential",

@@ -17,7 +17,7 @@ from millrace.models.keras.backend.session import get_value
 from millrace.models.keras.engine import tables
 from millrace.models.keras.engine.operations import TensorFlowOpLayer
 
-KERAS_VERSION = "2.2.4-tf"
+KERAS_VERSION = public("keras.__version__")("2.2.4-tf")
 
 
 # --- to a description ---------------------------------------------------------------------------------------

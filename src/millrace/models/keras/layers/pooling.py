@@ -166,7 +166,12 @@ class GlobalAveragePooling1D(_Global):
         if mask is None:
             return reduce_mean(inputs, axis=axis)
         mask = cast(mask, settings.floatx())
-        mask = raw.ExpandDims(mask, 2 if self.data_format == "channels_last" else 1)
+        last = self.data_format == "channels_last"
+        steps = inputs.dims[axis] if inputs.dims is not None else None
+        if last and steps is not None:  # the same, drawn as in 1.15
+            mask = raw.Reshape(mask, [-1, steps, 1])
+        else:
+            mask = raw.ExpandDims(mask, 2 if last else 1)
         return reduce_sum(inputs * mask, axis=axis) / reduce_sum(mask, axis=axis)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
