@@ -251,6 +251,11 @@ LSTM_SETTINGS = GRU_SETTINGS.replace("bias_initializer", "bias_initializer unit_
 IMAGES_SETTINGS = LSTM_SETTINGS.replace(
     "units", "filters kernel_size strides padding data_format dilation_rate"
 ).replace("implementation", "")
+CUDNN_SETTINGS = """
+    return_sequences return_state go_backwards stateful time_major units kernel_initializer
+    recurrent_initializer bias_initializer unit_forget_bias kernel_regularizer recurrent_regularizer
+    bias_regularizer activity_regularizer kernel_constraint recurrent_constraint bias_constraint
+"""
 SEPARABLE_SETTINGS = """
     filters kernel_size strides padding data_format dilation_rate activation use_bias
     kernel_initializer bias_initializer kernel_regularizer bias_regularizer activity_regularizer
@@ -266,6 +271,7 @@ SEPARABLE_SETTINGS = """
         (lambda: L.LSTM(2), LSTM_SETTINGS),
         (lambda: L.ConvLSTM2D(2, 2), IMAGES_SETTINGS),
         (lambda: L.SeparableConv2D(2, 2), SEPARABLE_SETTINGS),
+        (lambda: L.CuDNNLSTM(2), CUDNN_SETTINGS),
         (lambda: L.MaxPooling2D(), "pool_size padding strides data_format"),
         (lambda: L.MaxPooling1D(), "strides pool_size padding data_format"),
     ],
@@ -283,6 +289,13 @@ def test_a_mask_of_none_is_a_mask_that_was_given():
     kept, all_steps = model.predict(data)
     np.testing.assert_allclose(kept, [[2, 3]])
     np.testing.assert_allclose(all_steps, [[4 / 3, 2]], rtol=1e-6)
+
+
+def test_the_axis_of_a_normalization_is_a_list_once_it_is_built():
+    layer = L.BatchNormalization()
+    assert layer.axis == -1 == layer.get_config()["axis"]
+    layer(L.Input((3, 2)))
+    assert layer.axis == [2]
 
 
 def test_the_version_of_keras_is_told():

@@ -86,7 +86,7 @@ class BatchNormalizationLayer(layer.SameShape):
         super().__init__(trainable, name, **kwargs)
         if not isinstance(axis, int | list | tuple):
             raise TypeError(f"axis must be an integer or a list of them. Received: {axis!r}")
-        self.axis = list(axis) if isinstance(axis, list | tuple) else [axis]
+        self.axis: Any = axis if isinstance(axis, int) else list(axis)  # a list once it is built
         self.momentum, self.epsilon = momentum, epsilon
         self.center, self.scale = center, scale
         self.beta_initializer, self.gamma_initializer = beta_initializer, gamma_initializer
@@ -104,7 +104,7 @@ class BatchNormalizationLayer(layer.SameShape):
             "renorm": renorm,
             "virtual_batch_size": virtual_batch_size is not None,
             "adjustment": adjustment is not None,
-            "several axes": len(self.axis) > 1,
+            "several axes": not isinstance(axis, int) and len(axis) > 1,
         }
         if fused and self._insists:
             self._refuse([k for k, v in self._excluded.items() if v])
@@ -134,7 +134,8 @@ class BatchNormalizationLayer(layer.SameShape):
         if dims is None:
             raise ValueError(f"Layer {self.name}: the inputs have an undefined rank")
         rank = len(dims)
-        axes = [a + rank if a < 0 else a for a in self.axis]
+        given = [self.axis] if isinstance(self.axis, int) else self.axis
+        axes = [a + rank if a < 0 else a for a in given]
         if not axes or len(set(axes)) != len(axes) or not all(0 <= a < rank for a in axes):
             raise ValueError(f"Layer {self.name}: invalid axis for rank {rank}. Received: {self.axis}")
         if any(dims[a] is None for a in axes):

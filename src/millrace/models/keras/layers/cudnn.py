@@ -12,7 +12,7 @@ from millrace.lib.layers.spec import InputSpec
 from millrace.lib.variables import keras_initializers
 from millrace.models.keras.engine.layer import Layer
 from millrace.models.keras.layers.cells import initial_states
-from millrace.models.keras.layers.core import weight_settings
+from millrace.models.keras.layers.core import weight_settings, with_after
 from millrace.models.keras.layers.recurrent import RNN
 from millrace.ops.array.concat import concat
 from millrace.ops.linalg.matmul import matmul
@@ -158,11 +158,11 @@ class _CuDNN(RNN):
         """The arguments that make an equal layer."""
         config = super().get_config()
         config.pop("unroll")
-        own: dict[str, Any] = {"units": self.units}
-        if hasattr(self.cell, "unit_forget_bias"):
-            own["unit_forget_bias"] = self.cell.unit_forget_bias
         weights = weight_settings(self.cell, ("kernel", "recurrent", "bias"))
-        return {**config, **own, **weights, **weight_settings(self, ())}
+        if hasattr(self.cell, "unit_forget_bias"):
+            bias = {"unit_forget_bias": self.cell.unit_forget_bias}
+            weights = with_after(weights, "bias_initializer", bias)
+        return {**config, "units": self.units, **weights, **weight_settings(self, ())}
 
 
 @public("keras.layers.CuDNNLSTM")
