@@ -161,3 +161,26 @@ def test_embeddings_and_encodings():
     np.testing.assert_array_equal(bags, [table[[1, 2]].mean(0), table[3]])
     np.testing.assert_array_equal(hot, np.eye(4)[[[1, 2, 0], [3, 0, 0]]])
     np.testing.assert_array_equal(top, x.reshape(2, 2, 3).max(2))
+
+
+def test_maxout_of_an_inner_axis():
+    x = np.arange(24, dtype=np.float32).reshape(2, 6, 2)
+    with tf.Graph().as_default(), tf.Session() as session:
+        inner, last = session.run(
+            [tf.contrib.layers.maxout(x, 3, axis=1), tf.contrib.layers.maxout(x * [1.0, -1.0], 1)]
+        )
+    np.testing.assert_array_equal(inner, np.arange(1, 24, 2).reshape(2, 3, 2))
+    np.testing.assert_array_equal(last, np.arange(0, 24, 2).reshape(2, 6, 1))
+
+
+def test_batch_norm_by_hand_makes_variables_of_the_model():
+    with tf.Graph().as_default():
+        tf.contrib.layers.batch_norm(
+            tf.zeros([2, 3]),
+            zero_debias_moving_mean=True,
+            batch_weights=[0.5, 1.0],
+            param_regularizers={"beta": tf.contrib.layers.l2_regularizer(0.1)},
+        )
+        names = [v.op.name for v in tf.contrib.framework.get_model_variables()]
+        assert len(names) == 5 and "BatchNorm/BatchNorm/moving_mean/local_step" in names
+        assert not tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES)

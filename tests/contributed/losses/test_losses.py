@@ -61,10 +61,24 @@ def test_labels_shared_or_not():
     one = _value(lambda: L.metric_learning.npairs_loss(labels, _A, _B))
 
     def several():
-        sparse = [tf.SparseTensor([[0]], tf.constant([n], tf.int64), [4]) for n in labels]
+        sparse = [tf.SparseTensor([[n]], tf.constant([1], tf.int64), [4]) for n in labels]
         return L.metric_learning.npairs_loss_multilabel(sparse, _A, _B)
 
     np.testing.assert_allclose(_value(several), one, rtol=1e-6)
     near = _value(lambda: L.metric_learning.contrastive_loss([1, 1, 1, 1], _A, _A))
     far = _value(lambda: L.metric_learning.contrastive_loss([0, 0, 0, 0], _A, _A + 10))
     assert near == 0 and far == 0
+
+
+def test_several_labels_are_indicators():
+    labels = [[0], [0, 2], [1], [1, 2]]
+    anchors = np.arange(8, dtype=np.float32).reshape(4, 2) / 7
+
+    def loss():
+        sparse = [tf.SparseTensor([[n] for n in own], [1] * len(own), [3]) for own in labels]
+        found = L.metric_learning.npairs_loss_multilabel(sparse, anchors, anchors[::-1].copy())
+        assert found.op.name.startswith("NpairsLossMultiLabel/")
+        assert len(found.graph.get_operations()) == 245
+        return found
+
+    np.testing.assert_allclose(_value(loss), 1.6251546, rtol=1e-6)

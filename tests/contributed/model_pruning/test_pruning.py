@@ -168,3 +168,14 @@ def test_masks_are_variables_of_the_model_and_updates_bear_names_of_1_15():
             ),
             "model_pruning_2/mask_update",
         ]
+
+
+def test_regularizers_stand_under_the_names_of_the_layers():
+    l2 = tf.contrib.layers.l2_regularizer(0.1)
+    with tf.Graph().as_default():
+        x = tf.zeros([1, 3, 3, 2])
+        tf.contrib.model_pruning.masked_conv2d(x, 2, 3, weights_regularizer=l2, biases_regularizer=l2)
+        tf.contrib.model_pruning.masked_fully_connected(tf.zeros([1, 3]), 2, weights_regularizer=l2)
+        losses = tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES)
+        own = ["Conv/kernel", "Conv/bias", "fully_connected/kernel"]
+        assert [loss.op.name for loss in losses] == [f"{name}/Regularizer/l2_regularizer" for name in own]

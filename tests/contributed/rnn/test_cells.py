@@ -118,3 +118,72 @@ def test_refusals():
     ]:
         with pytest.raises(error):
             make()
+
+
+_RISING = (np.arange(12, dtype=np.float32).reshape(2, 6) - 5) / 6
+
+
+def _joined_grid():
+    return _rnn.GridLSTMCell(
+        4,
+        True,
+        True,
+        1.0,
+        feature_size=2,
+        frequency_skip=2,
+        num_frequency_blocks=[3],
+        couple_input_forget_gates=True,
+        state_is_tuple=False,
+    )
+
+
+_SEEDED = [
+    (_joined_grid, [[0.04407053, -0.07528653], [-0.02779198, 0.01372345]], 246),
+    (
+        lambda: _rnn.GLSTMCell(6, tf.ones_initializer(), 3, 3, 0.3),
+        [[-4.122220e-05, -8.240550e-02], [-0.3591279, 0.7013181]],
+        119,
+    ),
+    (
+        lambda: _rnn.CoupledInputForgetGateLSTMCell(5, True, num_proj=3, proj_clip=0.3),
+        [[-0.0195721, 0.02322419], [0.14197218, -0.02094069]],
+        93,
+    ),
+    (lambda: _rnn.IndyLSTMCell(3), [[-0.01350296, -0.08957955], [-0.15677568, -0.0601973]], 65),
+]
+
+
+@pytest.mark.parametrize(("make", "expected", "count"), _SEEDED)
+def test_operations_are_drawn_in_order(make, expected, count):
+    """Variables without a seed of their own take it from the number of operations before them."""
+    tf.set_random_seed(7)
+    cell = make()
+    joined = isinstance(cell.state_size, int)
+    state = tf.zeros([2, cell.state_size]) if joined else cell.zero_state(2, tf.float32)
+    output = cell(tf.constant(_RISING), state)[0][:, :2]
+    assert tf.get_seed(None)[1] == count
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        np.testing.assert_allclose(session.run(output), expected, rtol=1e-4, atol=1e-7)
+
+
+def test_projections_stand_beside_the_gates():
+    cell = _rnn.GLSTMCell(6, tf.ones_initializer(), 3, 3)
+    output, _ = cell(tf.constant(_RISING), cell.zero_state(2, tf.float32))
+    assert output.op.name == "glstm_cell/projection/MatMul"
+
+
+def test_a_saved_state_is_told_apart():
+    class Saver:
+        def state(self, name):
+            return tf.zeros([2, 4])
+
+        def save_state(self, name, value):
+            return tf.no_op(name="saved")
+
+    outputs, state = _rnn.static_state_saving_rnn(_rnn.GRUCell(4), [tf.constant(_RISING)] * 2, Saver(), "s")
+    assert (
+        [op.name for op in state.op.control_inputs]
+        == ["saved"]
+        == [op.name for op in outputs[-1].op.control_inputs]
+    )

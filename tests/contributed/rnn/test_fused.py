@@ -68,3 +68,17 @@ def test_layers_both_ways_read_each_other():
 def test_neither_state_nor_dtype():
     with pytest.raises(ValueError, match="dtype"):
         _rnn.LSTMBlockFusedCell(3)(tf.constant(_X))
+
+
+def test_lengths_add_no_more_operations_than_needed():
+    with tf.Graph().as_default():
+        tf.set_random_seed(7)
+        x = ((np.arange(12, dtype=np.float32).reshape(2, 6) - 5) / 6)[:, :, None]
+        cell = tf.contrib.rnn.LSTMBlockFusedCell(2)
+        _, state = cell(tf.constant(x), dtype=tf.float32, sequence_length=[2, 1, 0, 2, 1, 1])
+        last = state[1][:2]
+        assert tf.get_seed(None)[1] == 64
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            expected = [[0.06637324, -0.0419306], [0.1418618, -0.04231855]]
+            np.testing.assert_allclose(session.run(last), expected, rtol=1e-4)

@@ -11,7 +11,7 @@ import numpy as np
 from millrace.building import convert, raw
 from millrace.building.scopes import control_dependencies
 from millrace.contributed.framework.variables import model_variable
-from millrace.contributed.layers.outputs import channels_of, collections_of, finished
+from millrace.contributed.layers.outputs import channels_of, collections_of, finished, model_variable_getter
 from millrace.core.dtypes import bfloat16, float16, float32
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.tensor import Tensor
@@ -19,7 +19,7 @@ from millrace.lib.layers.core import ZEROS, chosen
 from millrace.lib.layers.normalization import ONES
 from millrace.lib.nn.moments import batch_normalization, fused_batch_norm, moments, weighted_moments
 from millrace.lib.variables.moving_averages import assign_moving_average
-from millrace.lib.variables.scope import variable_scope
+from millrace.lib.variables.scope import get_variable_scope, variable_scope
 
 
 class BatchNormByHand:
@@ -34,9 +34,14 @@ class BatchNormByHand:
     def __init__(self, inputs: Tensor, given: dict[str, Any], fused: bool) -> None:
         self.given = given
         self.second = given["data_format"] == "NCHW"
-        with variable_scope(given["scope"], "BatchNorm", [inputs], reuse=given["reuse"]) as found:
+        # What is not fused makes all its variables, also those of an unbiased average, the model's.
+        getter = None if fused else model_variable_getter()
+        with variable_scope(
+            given["scope"], "BatchNorm", [inputs], reuse=given["reuse"], custom_getter=getter
+        ) as found:
             flat = fused and len(inputs.dims or ()) == 2
             x = self._as_image(inputs) if flat else inputs
+            self.weights = self._example_weights(x)
             self._make_variables(x, fused)
             outputs = self._fused(x) if fused else self._unfused(x)
             outputs.set_shape(x.dims)
@@ -59,7 +64,8 @@ class BatchNormByHand:
                 shape,
                 dtype,
                 (given["param_initializers"] or {}).get(name, initializer),
-                regularizer=(given["param_regularizers"] or {}).get(name),
+                # As in TensorFlow, `param_regularizers` are passed over where the operation is not fused.
+                regularizer=(given["param_regularizers"] or {}).get(name) if fused else None,
                 collections=collections_of(given["variables_collections"], name),
                 trainable=trainable,
             )
@@ -70,8 +76,9 @@ class BatchNormByHand:
         trainable = given["trainable"]
         self.beta = made("beta", ZEROS, trainable) if given["center"] else filled(0.0)
         self.gamma = made("gamma", ONES, trainable) if given["scale"] else filled(1.0)
-        self.moving_mean = made("moving_mean", ZEROS)
-        self.moving_variance = made("moving_variance", ONES)
+        with variable_scope(get_variable_scope()):
+            self.moving_mean = made("moving_mean", ZEROS)
+            self.moving_variance = made("moving_variance", ONES)
 
     def _updates(self, mean: Tensor, variance: Tensor) -> list[Any]:
         decay, debias = self.given["decay"], self.given["zero_debias_moving_mean"]
@@ -138,10 +145,15 @@ class BatchNormByHand:
     def _moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         rank = len(x.dims or ())
         over = [0, *range(2, rank)] if self.second else list(range(rank - 1))
-        if self.given["batch_weights"] is None:
+        if self.weights is None:
             return moments(x, over)
+        return weighted_moments(x, over, self.weights)
+
+    def _example_weights(self, x: Tensor) -> Tensor | None:
+        if self.given["batch_weights"] is None:
+            return None
         weights = convert.to_tensor(self.given["batch_weights"], x.dtype.base_dtype)
-        return weighted_moments(x, over, raw.Reshape(weights, [-1, *[1] * (rank - 1)]))
+        return raw.Reshape(weights, [-1, *[1] * (len(x.dims or ()) - 1)])
 
     def _spread(self, x: Tensor) -> Any:
         if not self.second:

@@ -88,7 +88,7 @@ def collect_variable(variable: Any, variables_collections: Any, name: str) -> No
                 graph.add_to_collection(collection, part)
 
 
-def _under(scope: str, regularizer: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def regularizer_under(scope: str, regularizer: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """`regularizer` under the scope of the name that the layer itself gives its variable."""
 
     def regularize(variable: Any) -> Any:
@@ -107,7 +107,7 @@ def model_variable_getter(rename: dict[str, str] | None = None) -> Callable[...,
         renamed = (rename or {}).get(own, own)
         kept = {k: v for k, v in settings.items() if k in _KEPT}
         if renamed != own and kept.get("regularizer") is not None:
-            kept["regularizer"] = _under(f"{name}/Regularizer/", kept["regularizer"])
+            kept["regularizer"] = regularizer_under(f"{name}/Regularizer/", kept["regularizer"])
         return model_variable(f"{scope}/{renamed}" if scope else renamed, custom_getter=getter, **kept)
 
     return getter

@@ -321,6 +321,9 @@ def unit_norm(inputs: Any, dim: int, epsilon: float = 1e-7, scope: Any = None) -
 def maxout(inputs: Any, num_units: int, axis: int = -1, scope: Any = None) -> Tensor:
     """The largest of each group of channels.
 
+    Groups are numbers that follow each other where the axis is the last. With another axis the tensor is cut
+    as it lies in memory, as in TensorFlow: a group reaches over the axes behind, not over the channels.
+
     Args:
       inputs: `[...]`.
       num_units: how many groups there are; divides the number of channels.
@@ -338,11 +341,11 @@ def maxout(inputs: Any, num_units: int, axis: int = -1, scope: Any = None) -> Te
         channels = channels_of(inputs, axis)
         if channels % num_units:
             raise ValueError(f"maxout: num_units must divide {channels} channels. Received: {num_units}")
-        dims = [raw.Shape(inputs)[i] if d is None else d for i, d in enumerate(inputs.dims)]
-        place = axis % len(dims)
-        dims[place : place + 1] = [num_units, channels // num_units]
-        outputs = reduce_max(raw.Reshape(inputs, dims), place + 1)
-        return outputs
+        dims: list[Any] = list(inputs.dims)
+        dims[axis] = num_units
+        dims.append(channels // num_units)
+        dims = [raw.Shape(inputs)[i] if d is None else d for i, d in enumerate(dims)]
+        return reduce_max(raw.Reshape(inputs, dims), -1)
 
 
 @public("contrib.layers.embed_sequence", "contrib.slim.embed_sequence")

@@ -6,15 +6,17 @@ from typing import Any
 
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.convert import convert_to_tensor
+from millrace.building.scopes import name_scope
 from millrace.core.dtypes import float32
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.reductions import reduce_max, reduce_mean, reduce_min, reduce_sum
 from millrace.lib.nn.cross_entropy import softmax_cross_entropy_with_logits
-from millrace.ops.array.concat import stack
-from millrace.ops.array.constant import ones
+from millrace.lib.sparse.math import sparse_minimum, sparse_reduce_sum
+from millrace.ops.array.constant import ones, zeros
 from millrace.ops.array.fill import ones_like
-from millrace.ops.array.reshape import reshape, transpose
+from millrace.ops.array.pad import pad
+from millrace.ops.array.reshape import expand_dims, reshape, transpose
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.array.shape import size
 from millrace.ops.array.tile import tile
@@ -115,7 +117,7 @@ def triplet_semihard_loss(labels: Any, embeddings: Any, margin: float = 1.0) -> 
     return raw.RealDiv(total, count, name="triplet_semihard_loss")
 
 
-def _npairs(anchor: Tensor, positive: Tensor, reg_lambda: float) -> Tensor:
+def _npairs(anchor: Any, positive: Any, reg_lambda: float) -> Tensor:
     anchor_norm = reduce_mean(reduce_sum(square(anchor), 1))
     positive_norm = reduce_mean(reduce_sum(square(positive), 1))
     return raw.Mul(0.25 * reg_lambda, anchor_norm + positive_norm, name="l2loss")
@@ -149,28 +151,23 @@ def npairs_loss(
     Returns:
       A scalar.
     """
-    anchor, positive = convert_to_tensor(embeddings_anchor), convert_to_tensor(embeddings_positive)
-    l2loss = _npairs(anchor, positive, reg_lambda)
-    similarity = matmul(anchor, positive, transpose_a=False, transpose_b=True)
+    l2loss = _npairs(embeddings_anchor, embeddings_positive, reg_lambda)
+    similarity = matmul(embeddings_anchor, embeddings_positive, transpose_b=True)
     column = _column(labels)
     same = cast(equal(column, transpose(column)), float32)
     return _with_entropy(l2loss, similarity, same, print_losses)
 
 
 def _shared_labels(sparse_labels: list[Any]) -> Tensor:
-    """How many labels two examples share, `[n, n]`."""
-    rows = []
-    for one in sparse_labels:
-        values = reshape(one.values, [-1, 1])
-        rows.append(
-            stack(
-                [
-                    reduce_sum(cast(equal(values, reshape(each.values, [1, -1])), float32))
-                    for each in sparse_labels
-                ]
-            )
-        )
-    return stack(rows)
+    """How much two examples share, `[n, n]`: the sum of the lesser of both vectors, element by element."""
+    n = len(sparse_labels)
+    found = zeros([n, n])
+    for i, one in enumerate(sparse_labels):
+        for j, other in enumerate(sparse_labels):
+            shared = cast(sparse_reduce_sum(sparse_minimum(one, other)), float32)
+            cell = expand_dims(expand_dims(shared, 0), 1)
+            found += pad(cell, [[i, n - i - 1], [j, n - j - 1]], "CONSTANT")
+    return found
 
 
 @public("contrib.losses.metric_learning.npairs_loss_multilabel")
@@ -184,7 +181,7 @@ def npairs_loss_multilabel(
     """`npairs_loss` where an example has several labels: pairs count by how many they share.
 
     Args:
-      sparse_labels: a list of one SparseTensor for each example, whose values are its labels.
+      sparse_labels: a list of one SparseTensor, `[labels]`, for each example: 1 or True where it has a label.
       embeddings_anchor, embeddings_positive: `[batch, size]`, not normalized.
       reg_lambda: the weight of their squared lengths.
       print_losses: print both parts whenever they are computed.
@@ -197,10 +194,10 @@ def npairs_loss_multilabel(
     """
     if not all(hasattr(labels, "dense_shape") for labels in sparse_labels):
         raise TypeError(f"sparse_labels must be a list of SparseTensors. Received: {sparse_labels!r}")
-    anchor, positive = convert_to_tensor(embeddings_anchor), convert_to_tensor(embeddings_positive)
-    l2loss = _npairs(anchor, positive, reg_lambda)
-    similarity = matmul(anchor, positive, transpose_a=False, transpose_b=True)
-    return _with_entropy(l2loss, similarity, _shared_labels(list(sparse_labels)), print_losses)
+    with name_scope("NpairsLossMultiLabel"):
+        l2loss = _npairs(embeddings_anchor, embeddings_positive, reg_lambda)
+        similarity = matmul(embeddings_anchor, embeddings_positive, transpose_b=True)
+        return _with_entropy(l2loss, similarity, _shared_labels(list(sparse_labels)), print_losses)
 
 
 @public("contrib.losses.metric_learning.lifted_struct_loss")

@@ -10,13 +10,13 @@ from millrace.building.convert import convert_to_tensor
 from millrace.contributed.framework.arg_scope import add_arg_scope
 from millrace.contributed.framework.variables import model_variable
 from millrace.contributed.layers.initializers import xavier_initializer
-from millrace.contributed.layers.outputs import collect_named_outputs
+from millrace.contributed.layers.outputs import collect_named_outputs, regularizer_under
 from millrace.contributed.model_pruning.masks import mask_of, masked, threshold_of
 from millrace.core.public import public
 from millrace.lib.nn.convolution import convolution
 from millrace.lib.rnn import cells
 from millrace.lib.variables.initializers import Ones, Zeros
-from millrace.lib.variables.scope import variable_scope
+from millrace.lib.variables.scope import get_variable_scope, variable_scope
 from millrace.ops.linalg.matmul import matmul
 from millrace.ops.nn.activation import relu
 from millrace.ops.nn.bias import bias_add
@@ -33,7 +33,7 @@ def _biases(given: dict[str, Any], depth: int, dtype: Any) -> Any:
         [depth],
         dtype,
         given["biases_initializer"],
-        given["biases_regularizer"],
+        _regularizer("bias", given["biases_regularizer"]),
         given["trainable"],
         _collections(given["variables_collections"], "biases"),
     )
@@ -56,13 +56,20 @@ def _collections(given: Any, name: str) -> Any:
     return given.get(name) if isinstance(given, dict) else given
 
 
+def _regularizer(own: str, regularizer: Any) -> Any:
+    """`regularizer` under the name that a layer of `tf.layers` gives its variable."""
+    if regularizer is None:
+        return None
+    return regularizer_under(f"{get_variable_scope().name}/{own}/Regularizer/", regularizer)
+
+
 def _weights(dims: list[Any], dtype: Any, given: dict[str, Any]) -> Any:
     return model_variable(
         "weights",
         dims,
         dtype,
         given["weights_initializer"],
-        given["weights_regularizer"],
+        _regularizer("kernel", given["weights_regularizer"]),
         given["trainable"],
         _collections(given["variables_collections"], "weights"),
     )

@@ -222,8 +222,7 @@ class LSTMBlockWrapper(Layer, FusedRNNCell):
         rank = inputs.get_shape().ndims
         if rank is not None and rank != 3:
             raise ValueError(f"{self.name}: inputs must have rank 3. Received: shape {inputs.get_shape()}")
-        batch, steps = length(inputs, 1), inputs.get_shape().as_list()[0]
-        time = steps if steps is not None else length(inputs, 0)
+        batch, time = length(inputs, 1), length(inputs, 0)
         if initial_state is None:
             if dtype is None:
                 raise ValueError(f"{self.name}: Either initial_state or dtype needs to be specified")
@@ -237,13 +236,13 @@ class LSTMBlockWrapper(Layer, FusedRNNCell):
         elif dtype is None:
             dtype = initial_state[0].dtype
         if sequence_length is not None:
-            sequence_length = convert.to_tensor(sequence_length, name="sequence_length")
-            sequence_length = cast(sequence_length, dtypes.int64)
+            sequence_length = convert.to_tensor(sequence_length)
         memories, outputs = self._call_cell(
             inputs, initial_state[0], initial_state[1], dtype, sequence_length
         )
-        last = memories[-1], outputs[-1]
-        if sequence_length is not None:
+        if sequence_length is None:
+            last = memories[-1], outputs[-1]
+        else:
             last, outputs = self._cut(memories, outputs, initial_state, sequence_length, time, batch)
         return (unstack(outputs) if is_list else outputs), LSTMStateTuple(*last)
 
@@ -253,11 +252,11 @@ class LSTMBlockWrapper(Layer, FusedRNNCell):
         """(the state at the end of each sequence, outputs that are zero beyond)."""
         mask = transpose(sequence_mask(lengths, time, outputs.dtype), [1, 0])
         outputs = outputs * tile(expand_dims(mask, [-1]), [1, 1, self.num_units])
-        places = stack([lengths, range_(cast(batch, dtypes.int64), dtype=dtypes.int64)], 1)
-        last = tuple(
-            gather_nd(concat([expand_dims(first, [0]), rest], 0), places)
+        joined = [
+            concat([expand_dims(first, [0]), rest], 0)
             for first, rest in zip(start, (memories, outputs), strict=True)
-        )
+        ]
+        last = tuple(gather_nd(states, stack([lengths, range_(batch)], 1)) for states in joined)
         return last, outputs  # type: ignore[return-value]
 
 
@@ -313,7 +312,7 @@ class LSTMBlockFusedCell(LSTMBlockWrapper):
         if sequence_length is None:
             longest = cast(length(inputs, 0), dtypes.int64)
         else:
-            longest = reduce_max(sequence_length)
+            longest = cast(reduce_max(sequence_length), dtypes.int64)
         _, cs, _, _, _, _, h = raw.BlockLSTM(
             longest,
             inputs,

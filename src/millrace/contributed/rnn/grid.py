@@ -123,7 +123,7 @@ class GridLSTMCell(RNNCell):
         """(outputs, states) of all blocks in one direction."""
         outputs, states = [], []
         for block, own in enumerate(windows):
-            before = list(self._states_of(state, block, len(own), direction))
+            before = self._states_of(state, block, len(own), direction)
             found = self._one_block(block, own, before, length(inputs, 0))
             outputs += found[0]
             states += found[1]
@@ -146,7 +146,7 @@ class GridLSTMCell(RNNCell):
                 )
 
     def _one_block(
-        self, block: int, windows: list[Tensor], before: list[Any], rows: Any
+        self, block: int, windows: list[Tensor], before: Iterator[tuple[Tensor, Tensor]], rows: Any
     ) -> tuple[list[Tensor], list[Tensor]]:
         units = self._num_units
         variables = _Variables(self, block, windows[0])

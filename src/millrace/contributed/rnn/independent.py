@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from millrace.building import convert, raw
+from millrace.core.dtypes import int32
 from millrace.core.public import public
 from millrace.lib.rnn.cells import LSTMStateTuple, UnitsCell, depth_of
 from millrace.lib.variables.initializers import Constant, RandomUniform, Zeros
 from millrace.ops.array.concat import split
 from millrace.ops.array.tile import tile
 from millrace.ops.linalg.matmul import matmul
+from millrace.ops.math.arithmetic import add, multiply
 from millrace.ops.math.elementwise import sigmoid
 from millrace.ops.nn.bias import bias_add
 
@@ -164,8 +169,11 @@ class IndyLSTMCell(UnitsCell):
     def call(self, inputs: Any, state: Any) -> Any:
         """One step."""
         c, h = state
+        axis = raw.Const(value=np.int32(1), dtype=int32)
         gates = matmul(inputs, self._kernel_w) + tile(h, [1, 4]) * self._kernel_u
-        i, j, f, o = split(bias_add(gates, self._bias), 4, 1)
-        new_c = c * sigmoid(f + self._forget_bias) + sigmoid(i) * self._activation(j)
-        new_h = self._activation(new_c) * sigmoid(o)
+        i, j, f, o = split(bias_add(gates, self._bias), 4, axis)
+        bias = convert.to_tensor(self._forget_bias, f.dtype)
+        kept = multiply(c, sigmoid(add(f, bias)))
+        new_c = add(kept, multiply(sigmoid(i), self._activation(j)))
+        new_h = multiply(self._activation(new_c), sigmoid(o))
         return new_h, LSTMStateTuple(new_c, new_h)

@@ -175,12 +175,12 @@ class CoupledInputForgetGateLSTMCell(RNNCell):
         if self._layer_norm:
             j = normalized(j, "transform", *self._norm)
             f, o = normalized(f, "forget", *self._norm), normalized(o, "output", *self._norm)
-        f = f + self._forget_bias
         if self._use_peepholes:
             see_f = get_variable("W_F_diag", shape=[units], dtype=dtype)
             see_o = get_variable("W_O_diag", shape=[units], dtype=dtype)
-            f = f + see_f * c
-        f = sigmoid(f)
+            f = sigmoid(f + self._forget_bias + see_f * c)
+        else:
+            f = sigmoid(f + self._forget_bias)
         new_c = f * c + (1 - f) * self._activation(j)
         if self._layer_norm:
             new_c = normalized(new_c, "state", *self._norm)
@@ -277,13 +277,13 @@ class GLSTMCell(RNNCell):
                 for gate in "ijfo"
             ]
             i, j, f, o = (bias_add(concat(p, 1), b) for p, b in zip(parts, biases, strict=True))
-            new_c = sigmoid(f + self._forget_bias) * c + sigmoid(i) * tanh(j)
-            new_m = sigmoid(o) * self._activation(new_c)
-            if self._num_proj is not None:
-                with variable_scope("projection"):
-                    if self._project is None:
-                        self._project = Linear(new_m, self._num_proj, False)
-                    new_m = self._project(new_m)
+        new_c = sigmoid(f + self._forget_bias) * c + sigmoid(i) * tanh(j)
+        new_m = sigmoid(o) * self._activation(new_c)
+        if self._num_proj is not None:
+            with variable_scope("projection"):
+                if self._project is None:
+                    self._project = Linear(new_m, self._num_proj, False)
+                new_m = self._project(new_m)
         return new_m, LSTMStateTuple(new_c, new_m)
 
 

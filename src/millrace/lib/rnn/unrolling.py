@@ -531,6 +531,7 @@ def static_state_saving_rnn(
     last = outputs[-1].graph
     with last.control_dependencies(saved):
         outputs[-1] = nest.map_structure(lambda t: raw.Identity(t), outputs[-1])
+        state = nest.map_structure(lambda t: raw.Identity(t), state)
     return outputs, state
 
 

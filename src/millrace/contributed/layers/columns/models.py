@@ -332,11 +332,14 @@ def joint_weighted_sum_from_feature_columns(
 
     Returns:
       The outputs, `[batch, num_outputs]`; a list of the variable; the bias.
+
+    Raises:
+      AssertionError: a column has weights.
     """
     columns_to_tensors = dict(columns_to_tensors)
     check_feature_columns(feature_columns)
     with variable_scope(scope, "joint_weighted_sum_from_feature_columns", list(columns_to_tensors.values())):
-        ids, weights, total, weighted = [], [], 0, False
+        ids, total = [], 0
         for column in _sorted(feature_columns):
             features = transformed(columns_to_tensors, column)
             if isinstance(column, BucketizedColumn):
@@ -352,18 +355,15 @@ def joint_weighted_sum_from_feature_columns(
                 )
             else:
                 raise _not_linear(column)
-            shifted = found.values + convert.to_tensor(total, found.dtype.base_dtype)
-            ids.append(SparseTensor(found.indices, shifted, found.dense_shape))
-            weighted = weighted or given is not None
-            ones = SparseTensor(
-                found.indices, raw.OnesLike(raw.Cast(found.values, DstT=float32)), found.dense_shape
+            assert given is None, (
+                "joint_weighted_sum_from_feature_columns takes no weighted column; use "
+                f"weighted_sum_from_feature_columns. Received: {column!r}"
             )
-            weights.append(ones if given is None else given)
+            ids.append(SparseTensor(found.indices, found.values + total, found.dense_shape))
             total += length
-        with variable_scope("linear_weights"):
-            table = _variable("weights", [total, num_outputs], ZEROS, trainable, weight_collections)
         joined = sparse_concat(1, ids)
-        given = sparse_concat(1, weights) if weighted else None
-        sums = safe_embedding_lookup_sparse(table, joined, given, "sum", name="_weights")
+        with variable_scope(None, "linear_weights"):
+            table = _variable("weights", [total, num_outputs], ZEROS, trainable, weight_collections)
+            sums = safe_embedding_lookup_sparse(table, joined, None, "sum", name="_weights")
         outputs, bias = _with_bias(sums, num_outputs, weight_collections, trainable)
         return outputs, [table], bias
