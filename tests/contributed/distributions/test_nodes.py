@@ -130,6 +130,36 @@ CASES = {
         "90 107 99 101 75 76 102 83 111 75",
         "26 21 13 15 11 12 21 19 28 11",
     ),
+    "Deterministic": (
+        lambda p, **kw: contrib.Deterministic(p([0.3, 0.6]), **kw),
+        [0.3, 0.6],
+        "22 12 10 12 7 7 7 9 - 7",
+        "22 12 10 12 7 7 7 9 - 7",
+    ),
+    "VectorDeterministic": (
+        lambda p, **kw: contrib.VectorDeterministic(p([0.3, 0.6]), **kw),
+        [0.3, 0.6],
+        "22 38 - - 7 7 7 9 - 7",
+        "22 14 - - 7 7 7 9 - 7",
+    ),
+    "OneHotCategorical": (
+        lambda p, **kw: contrib.OneHotCategorical(probs=p([0.3, 0.6, 0.1]), **kw),
+        [0, 1, 0],
+        "90 - - - - 69 70 71 92 67",
+        "35 64 - - - 14 15 16 18 12",
+    ),
+    "RelaxedBernoulli": (
+        lambda p, **kw: contrib.RelaxedBernoulli(p(0.5), probs=p([0.3, 0.6]), **kw),
+        [0.3, 0.6],
+        "170 170 141 142 - - - - - 134",
+        "83 81 52 53 - - - - - 45",
+    ),
+    "ExpRelaxedOneHot": (
+        lambda p, **kw: contrib.ExpRelaxedOneHotCategorical(p(0.5), logits=p([0.3, 0.6]), **kw),
+        [-0.5, -0.6],
+        "72 - - - - - - - - 39",
+        "49 47 - - - - - - - 16",
+    ),
 }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from millrace.building import operators, raw  # noqa: F401 - operators gives tensors their arithmetic
 from millrace.building.convert import convert_to_tensor
-from millrace.building.scopes import name_scope
+from millrace.building.scopes import control_dependencies, name_scope
 from millrace.contributed.distributions.bijectors.elementwise import Exp, Sigmoid
 from millrace.contributed.distributions.scalars import Logistic
 from millrace.contributed.distributions.transformed import MORE_OF_LOG_PROB, TransformedDistribution
@@ -23,18 +23,24 @@ from millrace.lib.distributions.base import (
     Distribution,
 )
 from millrace.lib.distributions.divergence import RegisterKL
+from millrace.lib.flow.control_flow import with_dependencies
+from millrace.lib.math.checks import assert_near, assert_non_positive, assert_positive
 from millrace.lib.math.reductions import reduce_logsumexp, reduce_sum
+from millrace.lib.nn.cross_entropy import softmax_cross_entropy_with_logits
 from millrace.ops.array.concat import concat
-from millrace.ops.array.fill import zeros_like
+from millrace.ops.array.constant import ones, zeros
+from millrace.ops.array.fill import ones_like, zeros_like
 from millrace.ops.array.one_hot import one_hot
 from millrace.ops.array.reshape import expand_dims, reshape, transpose
+from millrace.ops.array.shape import rank as rank_of
 from millrace.ops.array.shape import shape as shape_of
 from millrace.ops.linalg.diag_band import matrix_set_diag
+from millrace.ops.linalg.matmul import matmul
 from millrace.ops.math.cast import cast
 from millrace.ops.math.elementwise import ceil, exp, log, log1p, square
 from millrace.ops.math.extremes import argmax
 from millrace.ops.math.select import where
-from millrace.ops.nn.softmax import log_softmax
+from millrace.ops.nn.softmax import log_softmax, softmax
 from millrace.ops.random.draws import multinomial, random_uniform
 
 
@@ -45,15 +51,25 @@ class _Choices(Distribution):
     _probs: Tensor
 
     def _measure(self) -> None:
-        """Draws the rank and the size of events as 1.15 does: default seeds count them."""
-        convert_to_tensor(max(len(self._logits.dims or ()) - 1, 0), dtypes.int32, name="batch_rank")
+        """Finds the rank of batches and the number of classes."""
+        rank = self._logits.shape.with_rank_at_least(1).ndims
+        if rank is not None:
+            self._batch_rank = convert_to_tensor(rank - 1, dtypes.int32, name="batch_rank")
+        else:
+            with name_scope("batch_rank"):
+                self._batch_rank = rank_of(self._logits) - 1
         with name_scope("event_size"):
-            shape_of(self._logits)[-1]  # pyright: ignore[reportUnusedExpression]
+            self._event_size = shape_of(self._logits)[-1]
 
-    def _count_fitting(self, x: Tensor, more: int) -> None:
-        """Counts operations that 1.15 adds, 8 more where `x` may have to take the shape of the logits."""
-        same = x.dims == self._logits.dims and None not in (x.dims or (None,))
-        get_default_graph().count(more if same else more + 8)
+    def _in_rows(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits and events in one shape, as matrices, and the shape of their batch."""
+        logits = self._logits
+        known = x.shape.is_fully_defined() and logits.shape.is_fully_defined()
+        if not (known and x.dims == logits.dims):
+            logits = ones_like(x, logits.dtype.base_dtype) * logits
+            x = ones_like(logits, x.dtype.base_dtype) * x
+        batch = shape_of(reduce_sum(logits, -1))
+        return reshape(logits, [-1, self._event_size]), reshape(x, [-1, self._event_size]), batch
 
     @property
     def logits(self) -> Tensor:
@@ -66,10 +82,9 @@ class _Choices(Distribution):
         return self._probs
 
     @property
-    def event_size(self) -> Any:
-        """How many classes there are."""
-        known = self._logits.dims[-1] if self._logits.dims else None
-        return shape_of(self._logits)[-1] if known is None else known
+    def event_size(self) -> Tensor:
+        """How many classes there are, an int32 scalar."""
+        return self._event_size
 
     def _batch_shape_tensor(self) -> Tensor:
         return shape_of(self._logits)[:-1]
@@ -115,36 +130,36 @@ class OneHotCategorical(_Choices):
 
     def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
         shape = concat([[n], shape_of(self._logits)], 0)
-        rows = reshape(self._logits, [-1, self.event_size])
-        get_default_graph().count(1 if len(self._logits.dims or (0, 0)) == 1 else -2)
+        rows = self._logits
+        if rows.shape.ndims != 2:
+            rows = reshape(rows, [-1, self._event_size])
         drawn = transpose(multinomial(rows, n, seed=seed))
-        get_default_graph().count(-1)
-        return reshape(one_hot(drawn, self.event_size, dtype=self.dtype), shape)
+        return reshape(one_hot(drawn, self._event_size, dtype=self.dtype), shape)
 
     def _log_prob(self, x: Tensor) -> Tensor:
-        self._count_fitting(x, 39)
-        return reduce_sum(cast(x, self._logits.dtype) * log_softmax(self._logits), -1)
+        logits, x, batch = self._in_rows(x)
+        return reshape(-softmax_cross_entropy_with_logits(labels=x, logits=logits), batch)
 
     def _entropy(self) -> Tensor:
-        return -reduce_sum(self._probs * log_softmax(self._logits), -1)
+        return -reduce_sum(log_softmax(self._logits) * self._probs, -1)
 
     def _variance(self) -> Tensor:
         return self._probs * (1.0 - self._probs)
 
     def _covariance(self) -> Tensor:
         p = self._probs
-        outer = expand_dims(p, -1) * expand_dims(p, -2)
-        return matrix_set_diag(-outer, self._variance())
+        return matrix_set_diag(-matmul(p[..., None], p[..., None, :]), self._variance())
 
     def _mode(self) -> Tensor:
-        get_default_graph().count(-2)
-        return one_hot(argmax(self._logits, -1), self.event_size, dtype=self.dtype)
+        mode = one_hot(argmax(self._logits, axis=self._batch_rank), self._event_size, dtype=self.dtype)
+        mode.set_shape(self._logits.shape)
+        return mode
 
 
 @RegisterKL(OneHotCategorical, OneHotCategorical)
 def _kl_one_hot(a: OneHotCategorical, b: OneHotCategorical, name: str | None = None) -> Tensor:
     with name_scope(name, "kl_categorical_categorical"):
-        return reduce_sum(a.probs * (log_softmax(a.logits) - log_softmax(b.logits)), -1)
+        return reduce_sum(softmax(a.logits) * (log_softmax(a.logits) - log_softmax(b.logits)), -1)
 
 
 @public("contrib.distributions.ExpRelaxedOneHotCategorical")
@@ -171,10 +186,13 @@ class ExpRelaxedOneHotCategorical(_Choices):
         given = dict(locals())
         with name_scope(name, values=[logits, probs, temperature]) as scope:
             self._logits, self._probs = logits_and_probs(logits, probs, True, validate_args, scope)
-            dtype = self._logits.dtype.base_dtype if dtype is None else dtype
-            self._temperature = raw.Identity(convert_to_tensor(temperature, dtype), name="temperature")
+            if dtype is None:
+                dtype = self._logits.dtype.base_dtype
+                temperature = temperature if validate_args else cast(temperature, dtype)
+            with control_dependencies([assert_positive(temperature)] if validate_args else []):
+                self._temperature = raw.Identity(temperature, name="temperature")
+                self._temperature_column = reshape(temperature, [-1, 1], name="temperature_2d")
             self._measure()
-            get_default_graph().count(2)
         parents = [self._logits, self._probs, self._temperature]
         super().__init__(dtype, FULLY_REPARAMETERIZED, validate_args, allow_nan_stats, given, parents, scope)
 
@@ -186,18 +204,23 @@ class ExpRelaxedOneHotCategorical(_Choices):
     def _sample_n(self, n: Any, seed: int | None = None) -> Tensor:
         shape = concat([[n], shape_of(self._logits)], 0)
         least = float(np.finfo(self.dtype.as_numpy_dtype).tiny)
-        get_default_graph().count(7)
-        u = random_uniform(shape, minval=least, maxval=1.0, dtype=self.dtype, seed=seed)
-        get_default_graph().count(1)
-        noisy = (-log(-log(u)) + self._logits) / self._temperature
-        return log_softmax(noisy)
+        rows = reshape(self._logits * ones(shape, self.dtype), [-1, self._event_size])
+        u = random_uniform(shape_of(rows), minval=least, maxval=1.0, dtype=self.dtype, seed=seed)
+        gumbel = -log(-log(u))
+        return reshape(log_softmax(raw.RealDiv(gumbel + rows, self._temperature_column, name="div")), shape)
+
+    def _checked(self, x: Tensor) -> Tensor:
+        if not self.validate_args:
+            return x
+        total = assert_near(zeros([], self.dtype), reduce_logsumexp(x, axis=[-1]))
+        return with_dependencies([assert_non_positive(x), total], x)
 
     def _log_prob(self, x: Tensor) -> Tensor:
-        self._count_fitting(x, 9)
-        size = cast(self.event_size, self.dtype.base_dtype)
+        logits, x, batch = self._in_rows(self._checked(x))
+        size = cast(self._event_size, x.dtype)
         constant = raw.Lgamma(size) + (size - 1.0) * log(self._temperature)
-        shares = log_softmax(self._logits - x * self._temperature)
-        return reduce_sum(shares, -1) + constant
+        shares = log_softmax(logits - x * self._temperature_column)
+        return reshape(constant + reduce_sum(shares, [-1]), batch)
 
 
 @public("contrib.distributions.RelaxedOneHotCategorical")
@@ -238,8 +261,8 @@ class RelaxedOneHotCategorical(TransformedDistribution):
         return self.distribution.probs
 
     @property
-    def event_size(self) -> Any:
-        """How many classes there are."""
+    def event_size(self) -> Tensor:
+        """How many classes there are, an int32 scalar."""
         return self.distribution.event_size
 
 
@@ -264,14 +287,14 @@ class RelaxedBernoulli(TransformedDistribution):
     ) -> None:
         parameters = dict(locals())
         with name_scope(name, values=[logits, probs, temperature]) as scope:
-            self._temperature = convert_to_tensor(temperature, name="temperature")
+            with control_dependencies([assert_positive(temperature)] if validate_args else []):
+                self._temperature = raw.Identity(temperature, name="temperature")
             self._logits, self._probs = logits_and_probs(
                 logits, probs, False, validate_args, "get_logits_and_probs"
             )
             loc, scale = self._logits / self._temperature, 1.0 / self._temperature
             base = Logistic(loc, scale, validate_args, allow_nan_stats, name=scope + "/Logistic")
         super().__init__(base, Sigmoid(validate_args=validate_args), validate_args=validate_args, name=scope)
-        get_default_graph().count(1)
         self._parameters = parameters
 
     @property

@@ -133,7 +133,7 @@ class TransformedDistribution(Distribution):
         if len(known) == len(parts):
             shape = convert_to_tensor(np.concatenate(known))
         else:
-            get_default_graph().count(1)
+            get_default_graph().count(1 if len(parts) > 1 else 3)
             shape = concat(parts, 0) if len(parts) > 1 else count
         x = self._distribution.sample(shape, seed=seed, **condition)
         if rotated and self._distribution.batch_shape.ndims:
@@ -157,18 +157,27 @@ class TransformedDistribution(Distribution):
 
     def _log_prob(self, y: Tensor, bijector_kwargs: Any = None, distribution_kwargs: Any = None) -> Tensor:
         of_x, of_y = distribution_kwargs or {}, bijector_kwargs or {}
+        x, jacobian, more = self._back(y, of_y)
+        found = self._over_event(self._distribution.log_prob(x, **of_x)) + jacobian
+        get_default_graph().count(more)
+        return found
+
+    def _prob(self, y: Tensor, bijector_kwargs: Any = None, distribution_kwargs: Any = None) -> Tensor:
+        of_x, of_y = distribution_kwargs or {}, bijector_kwargs or {}
+        x, jacobian, more = self._back(y, of_y)
+        found = self._over_event(self._distribution.prob(x, **of_x), reduce_prod) * raw.Exp(jacobian)
+        get_default_graph().count(more)
+        return found
+
+    def _back(self, y: Tensor, of_y: dict[str, Any]) -> tuple[Tensor, Tensor, int]:
+        """The x of `y`, the logarithm of its Jacobian, and how many operations 1.15 adds."""
         known = self._bijector.knows_inverse(y, of_y)
         x = self._bijector.inverse(y, **of_y)
         ndims = self._event_ndims() + self._bijector.inverse_min_event_ndims
         jacobian = self._bijector.inverse_log_det_jacobian(
             y, event_ndims=ndims - self._bijector.forward_min_event_ndims, **of_y
         )
-        found = self._over_event(self._distribution.log_prob(x, **of_x)) + jacobian
-        get_default_graph().count(self._more_of_log_prob(known))
-        return found
-
-    def _prob(self, y: Tensor, bijector_kwargs: Any = None, distribution_kwargs: Any = None) -> Tensor:
-        return raw.Exp(self._log_prob(y, bijector_kwargs, distribution_kwargs))
+        return x, jacobian, self._more_of_log_prob(known)
 
     def _plain(self, what: str) -> None:
         if self._own_event is not None:
