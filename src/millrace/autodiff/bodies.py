@@ -20,6 +20,7 @@ from millrace.building.indexed_slices import IndexedSlices
 from millrace.core import dtypes, shapes
 from millrace.graph.opdef import NOT_DIFFERENTIABLE
 from millrace.graph.operation import Operation
+from millrace.graph.references import variable_of
 from millrace.graph.tensor import Tensor
 
 
@@ -162,10 +163,8 @@ def differentiable(tensor: Tensor) -> bool:
 
 
 def _variable_dtype(handle: Tensor) -> dtypes.DType | None:
-    source: Tensor | None = handle
-    while source is not None and source.op.type == "BodyArg" and source.op.body is not None:
-        source = source.op.body.outer_of(source)
-    return source.op.attrs["dtype"] if source is not None and source.op.type == "VarHandleOp" else None
+    variable = variable_of(handle)
+    return variable.attrs["dtype"] if variable is not None and variable.type == "VarHandleOp" else None
 
 
 def zeros_of(tensor: Tensor) -> Tensor:
@@ -521,12 +520,10 @@ def _all_rows(stack: Tensor, element: Tensor, dims: shapes.Dims = None) -> Tenso
 
 def _dims_of(source: Tensor) -> shapes.Dims:
     """The shape of a tensor, or of the variable behind a handle."""
-    while source.op.type == "BodyArg" and source.op.body is not None and source.dtype is dtypes.resource:
-        outer = source.op.body.outer_of(source)
-        if outer is None:
-            return None
-        source = outer
-    return source.op.attrs["shape"] if source.op.type == "VarHandleOp" else source.dims
+    if source.dtype is not dtypes.resource:
+        return source.dims
+    variable = variable_of(source)
+    return variable.attrs["shape"] if variable is not None and variable.type == "VarHandleOp" else None
 
 
 def _dense_shape(source: Tensor) -> Tensor:

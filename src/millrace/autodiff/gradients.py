@@ -13,7 +13,6 @@ from millrace.autodiff import aggregate
 from millrace.autodiff.counting import MORE_RESULTS, OF_GRADIENTS
 from millrace.autodiff.registry import WITHOUT_GRADIENT, gradient_function
 from millrace.building import convert, raw
-from millrace.building.body import Body
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import name_scope
 from millrace.core.collection import COLLECTOR_RESTS
@@ -121,9 +120,10 @@ def _as_list(value: Any) -> list[Any]:
 def _to_tensor(value: Any, name: str, as_ref: bool = False) -> Any:
     if isinstance(value, IndexedSlices):
         return value
-    handle = getattr(value, "handle", None) if as_ref else None
-    if isinstance(handle, Tensor):
-        return handle
+    if as_ref:  # a source, which may lie outside of the function that asks
+        handle = value if isinstance(value, Tensor) else getattr(value, "handle", None)
+        if isinstance(handle, Tensor):
+            return handle
     return convert.to_tensor(value, name=name, as_ref=as_ref)
 
 
@@ -184,7 +184,8 @@ class _Walk:
         self.method: int | None = None
         self.frames = location.capture()  # what is added comes from whoever asked for the gradients
         self.gradients: dict[Tensor, list[Any]] = {}
-        self.around = _bodies_around(ys)
+        self._graph: Any = _tensor_of(ys[0]).graph if ys else None  # where gradients are added
+        self.around = _around(ys)
         self.counted: Counter[Tensor] = Counter()  # how many of the gradients TensorFlow 1.15 has, too
         for y, seed in zip(ys, seeds, strict=True):
             self._add(_tensor_of(y), seed, 1)
@@ -246,16 +247,18 @@ class _Walk:
 
     def _inputs(self, op: Operation) -> tuple[Tensor, ...]:
         """The inputs of `op`; for what a body around ys captured, the tensor outside that it stands for."""
-        if op.type == "BodyArg" and op.body in self.around:
-            outer = op.body.outer_of(op.outputs[0])  # type: ignore[union-attr]
-            return () if outer is None else (outer,)
+        if op.type == "BodyArg":
+            function = op.body or op.graph
+            if function in self.around:
+                outer = function.outer_of(op.outputs[0])
+                return () if outer is None else (outer,)
         return op.inputs
 
     def run(self) -> list[Any]:
         """Adds the gradients and returns those of `xs`."""
         if not self.ys:
             return [None] * len(self.xs)
-        graph = _tensor_of(self.ys[0]).graph
+        graph = self._graph
         old, graph.frames = graph.frames, self.frames
         try:
             return self._walk()
@@ -292,8 +295,8 @@ class _Walk:
         """The sum of the gradients of an output of `op`."""
         found, adds = self.gradients[tensor], self.counted[tensor] > 1
         if adds and len(found) == 1:
-            op.graph.count(1)  # what both branches of an `If` have given as one
-        with contextlib.nullcontext() if adds else op.graph.counted_as(0):
+            self._graph.count(1)  # what both branches of an `If` have given as one
+        with contextlib.nullcontext() if adds else self._graph.counted_as(0):
             return aggregate.total(found, op, self.method)
 
     def _is_on_a_way(self, op: Operation, gradients: list[Any]) -> bool:
@@ -330,7 +333,7 @@ class _Walk:
         for i, gradient in enumerate(collected):
             if gradient is None and _trainable(op.outputs[i]) and not op.opdef.has_body:
                 collected[i] = raw.ZerosLike(op.outputs[i], name="zeros_like")
-        graph = op.graph
+        graph = self._graph
         if function is not op.opdef.grad or op.opdef.has_body or op.opdef.has_function:
             graph.frames = None  # a program's own function adds operations from where it stands
         with graph.name_scope(op.name + "_grad"), self._counting(op, function):
@@ -370,30 +373,37 @@ class _Walk:
         In a body they need not, and are only counted; for an operation with bodies TensorFlow has none.
         """
         if op.attrs.get("is_training"):
-            op.graph.count(MORE_RESULTS.get(op.type, 0))
+            self._graph.count(MORE_RESULTS.get(op.type, 0))
         if self.inside:
-            op.graph.count(1 + number)
+            self._graph.count(1 + number)
             return results
-        with op.graph.counted_as(0) if op.opdef.has_body else contextlib.nullcontext():
+        with self._graph.counted_as(0) if op.opdef.has_body else contextlib.nullcontext():
             return _gated(results)
 
     def _counting(self, op: Operation, function: Any) -> contextlib.AbstractContextManager[None]:
         """Counts what `function` adds as TensorFlow 1.15 would."""
         if op not in self.smooth or op in op.graph.absent:
-            return op.graph.counted_as(0)
+            return self._graph.counted_as(0)
         number = OF_GRADIENTS.get(op.type) if function is op.opdef.grad else None
-        return contextlib.nullcontext() if number is None else op.graph.counted_as(number)
+        return contextlib.nullcontext() if number is None else self._graph.counted_as(number)
 
 
-def _bodies_around(ys: list[Any]) -> list[Body]:
-    """The bodies that new operations are being added to, innermost first: a walk may leave these towards xs
-    outside.
+def _around(ys: list[Any]) -> list[Any]:
+    """The bodies and functions that new operations are being added to, innermost first.
+
+    A walk may leave these towards xs outside.
     """
-    found = []
-    body = _tensor_of(ys[0]).graph.body if ys else None
-    while body is not None:
-        found.append(body)
-        body = body.parent
+    found: list[Any] = []
+    graph: Any = _tensor_of(ys[0]).graph if ys else None
+    while graph is not None:
+        body = graph.body
+        while body is not None:
+            found.append(body)
+            body = body.parent
+        if graph.root is graph:
+            break
+        found.append(graph)
+        graph = graph.outer
     return found
 
 

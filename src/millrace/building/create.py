@@ -15,7 +15,7 @@ from millrace.graph.graph import Graph
 from millrace.graph.nesting import check_edges, encloses, escaped
 from millrace.graph.opdef import Arg, OpDef
 from millrace.graph.operation import Operation
-from millrace.graph.references import variable_of
+from millrace.graph.references import passed_on, variable_of
 from millrace.graph.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -474,14 +474,12 @@ def _variable_dims(handle: Tensor) -> Any:
     """The dims of the variable behind a resource handle, as far as the graph tells: what a reference has
     itself.
     """
-    while True:
-        op = handle.op
-        if op.opdef.name == "VarHandleOp":
-            return op.attrs["shape"]
-        outer = op.inputs[0] if op.opdef.name == "Identity" else op.body.outer_of(handle) if op.body else None
-        if outer is None:
-            return None
-        handle = outer
+    found: Tensor | None = handle
+    while found is not None:
+        if found.op.opdef.name == "VarHandleOp":
+            return found.op.attrs["shape"]
+        found = passed_on(found)
+    return None
 
 
 def _apply_scopes(graph: Graph, op: Operation, variables: list[Operation]) -> None:

@@ -6,6 +6,8 @@ import os
 import time
 from typing import Any
 
+import numpy as np
+
 from millrace.core.public import public
 from millrace.saver.checkpoint import state
 from millrace.saver.object_checkpoint import Checkpoint, _session
@@ -71,7 +73,7 @@ class CheckpointManager:
         number = self._checkpoint._count(session)
         if checkpoint_number is not None:
             given = checkpoint_number
-            number = given if isinstance(given, int) else int(session.run(given))
+            number = int(given if isinstance(given, int | np.integer) else session.run(given))
         os.makedirs(self._directory, exist_ok=True)
         path = self._checkpoint.write(f"{self._prefix}-{number}", session)
         self._kept.pop(path, None)

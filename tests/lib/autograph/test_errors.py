@@ -144,3 +144,14 @@ def test_operations_stand_where_they_were_written():
         made = graph.get_operation_by_name("cond/mul")
     assert made.traceback[-1][0] == __file__
     assert made.traceback[-1][3].endswith("# made here")
+
+
+def test_builtins_keep_their_keywords():
+    @tf.function
+    def f(x):
+        with pytest.raises(ValueError, match="longer"):
+            list(zip([1], [1, 2], strict=True))
+        return x + int("ff", base=16)
+
+    with tf.Session() as sess:
+        assert sess.run(f(1)) == 256

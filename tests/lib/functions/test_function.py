@@ -120,8 +120,8 @@ def test_effects_without_results():
     def bump():
         v.assign_add(2)
 
-    assert bump() is None
-    operation = tf.get_default_graph().get_operation_by_name("PartitionedFunctionCall")
+    operation = bump()
+    assert operation is tf.get_default_graph().get_operation_by_name("PartitionedFunctionCall")
     with tf.Session() as session:
         session.run(v.initializer)
         session.run(operation)

@@ -52,9 +52,9 @@ def _abs(value: Any) -> Any:
 
 
 def _number(kind: Callable[..., Any], dtype: dtypes.DType) -> Callable[..., Any]:
-    def converted(*args: Any) -> Any:
+    def converted(*args: Any, **base: Any) -> Any:
         if not args or not is_tensor(args[0]):
-            return kind(*args)
+            return kind(*args, **base)
         tensor = convert_to_tensor(args[0])
         if tensor.dtype.base_dtype is dtypes.string:
             return raw.StringToNumber(tensor, out_type=dtype)
@@ -69,10 +69,10 @@ def _enumerate(values: Any, start: int = 0) -> Any:
     return enumerate(values, start)
 
 
-def _zip(*values: Any) -> Any:
+def _zip(*values: Any, **options: Any) -> Any:
     if values and all(map(is_dataset, values)):
         return late.module("dataset").Dataset.zip(values)
-    return zip(*values)
+    return zip(*values, **options)
 
 
 def printed(*values: Any, **kwargs: Any) -> Any:

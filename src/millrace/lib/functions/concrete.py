@@ -228,7 +228,8 @@ class ConcreteFunction:
           *args, **kwargs: its tensors, in their order or by the names of the arguments.
 
         Returns:
-          The results, nested as the function returned them.
+          The results, nested as the function returned them; for a function that returned None the operation
+          that stands for the call.
 
         Raises:
           TypeError: an argument is missing, or is none of the function's.
@@ -267,6 +268,8 @@ class ConcreteFunction:
             results = add_call(self._library(), self.graph.py_functions, inputs, name)
         for result, inside in zip(results, self.graph.outputs, strict=False):
             result.set_shape(inside.shape)
+        if self.structured_outputs is None:
+            return results[0]  # the operation, to be run for what the function does
         return self._packed(results if self.graph.outputs else [])
 
     def __repr__(self) -> str:

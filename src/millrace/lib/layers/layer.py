@@ -305,8 +305,13 @@ class Layer(Collecting, Connected, metaclass=abc.ABCMeta):
         return argument in kwargs or argument in self._call_arguments[1 : len(args) + 1]
 
     def _training_for(self, args: Any, kwargs: Any) -> Any:
-        """The value of `training`: as given, as of the layer around, or as fixed; else None."""
+        """The value of `training`: as given, as of the layer around, or as fixed; else None.
+
+        A layer whose `call` does not know the argument hands it to the layers inside.
+        """
         if not self._expects_training:
+            if "training" in kwargs:
+                return kwargs.pop("training")
             return calls.training[-1] if calls.training else None
         if "training" in kwargs:
             return kwargs["training"]

@@ -15,6 +15,7 @@ from millrace.core.errors import refusal
 from millrace.graph import attrs
 from millrace.graph.attrs import flag
 from millrace.graph.opdef import NOT_DIFFERENTIABLE, OpDef, declare, make_opdef
+from millrace.graph.references import variable_of
 from millrace.graph.tensor import Tensor
 from millrace.opkit.rules.shape_rules import at_least
 
@@ -141,7 +142,8 @@ scatter_nd(
 
 def _shape_of(handle: Tensor, dtype: DType) -> Tensor:
     """The shape of the variable behind `handle`: a constant where it is known."""
-    dims = handle.op.attrs["shape"] if handle.op.type == "VarHandleOp" else None
+    variable = variable_of(handle)
+    dims = variable.attrs["shape"] if variable is not None and variable.type == "VarHandleOp" else None
     if shapes.fully_defined(dims):
         return raw.Const(value=np.array(dims, dtype.np_dtype), dtype=dtype, name="Const")
     return raw.VariableShape(handle, out_type=dtype)

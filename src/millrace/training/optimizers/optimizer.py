@@ -237,7 +237,7 @@ class Optimizer:
 
     def variables(self) -> list[Any]:
         """The variables that the optimizer made in the default graph, sorted by name."""
-        graph = get_default_graph()
+        graph = get_default_graph().root
         own = [v for v in self._non_slot_variables() if v.graph is graph]
         slots = [s for named in self._slots.values() for s in named.values() if s.graph is graph]
         return sorted(own + slots, key=lambda v: v.name)
@@ -259,11 +259,11 @@ class Optimizer:
         return found
 
     def _get_non_slot_variable(self, name: str, graph: Any = None) -> Any:
-        return self._non_slot_dict.get((name, graph or get_default_graph()))
+        return self._non_slot_dict.get((name, graph or get_default_graph().root))
 
     def _trackable_children(self) -> list[tuple[str, Any]]:
         """What a checkpoint of objects holds of an optimizer besides its slots."""
-        graph = get_default_graph()
+        graph = get_default_graph().root
         return sorted((name, v) for (name, home), v in self._non_slot_dict.items() if home is graph)
 
     def _non_slot_variables(self) -> list[Any]:
