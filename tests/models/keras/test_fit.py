@@ -463,3 +463,27 @@ def test_arrays_after_the_models_inputs_are_ignored_as_in_1_15():
     np.testing.assert_array_equal(model.predict([data, 7 * data]), model.predict(data))
     with pytest.raises(ValueError, match="not the size the model expected"):
         tf.keras.Model([L.Input((2,)), x := L.Input((2,))], x).predict([data])
+
+
+def test_weights_of_steps_have_a_place_before_there_are_any():
+    def model():
+        made = tf.keras.Sequential(
+            [tf.keras.layers.TimeDistributed(L.Dense(1, kernel_initializer="ones"), input_shape=(3, 2))]
+        )
+        return made
+
+    data, truth = np.arange(24.0).reshape(4, 3, 2), np.ones((4, 3, 1))
+    plain, weighed = model(), model()
+    plain.compile("sgd", "mse")
+    weighed.compile("sgd", "mse", sample_weight_mode="temporal")
+    assert [t.op.name for t in weighed.sample_weights] == ["time_distributed_1_sample_weights"]
+    assert plain.sample_weights == [None]
+    history = [
+        m.fit(data, truth, batch_size=2, shuffle=False, verbose=0).history["loss"] for m in (plain, weighed)
+    ]
+    np.testing.assert_allclose(history[1], history[0], rtol=1e-6)
+    np.testing.assert_allclose(
+        weighed.train_on_batch(data, truth), plain.train_on_batch(data, truth), rtol=1e-6
+    )
+    halves = weighed.evaluate(data, truth, sample_weight=np.full((4, 3), 0.5), verbose=0)
+    np.testing.assert_allclose(halves, plain.evaluate(data, truth, verbose=0) / 2, rtol=1e-6)

@@ -190,7 +190,8 @@ class Batched(Compiled):
         data.check_targets(given_y, [e.loss for e in endpoints], [int_shape(e.output) for e in endpoints])
         self._use_weights(used)
         self._check_stateful(given_x, batch_size)
-        return given_x, given_y, [w for w in weights if w is not None]
+        taken = [w for w, e in zip(weights, self._endpoints, strict=True) if e.sample_weight is not None]
+        return given_x, given_y, taken
 
     def _weights(
         self, targets: list[Any], sample_weight: Any, class_weight: Any

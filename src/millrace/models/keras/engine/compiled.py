@@ -148,7 +148,7 @@ class Compiled(Network):
     def _compile_losses(self) -> None:
         """Makes the total loss and what depends on the weights of samples."""
         for endpoint, used in zip(self._endpoints, self._weights_in_use, strict=True):
-            endpoint.make_sample_weight(used)
+            endpoint.make_sample_weight(used or endpoint.mode is not None)
         masks = [mask_of(t) for t in self.outputs]
         self._call_metrics("weighted_metrics", masks)
 
