@@ -76,3 +76,14 @@ def test_mixture(kind):
     np.testing.assert_allclose(weights, [0.5, 0.5], atol=1e-3)
     with pytest.raises(Exception, match="covariance"):
         F.gmm(tf.constant(_X), "random", 2, 1, covariance_type="x")
+
+
+def test_what_is_trainable():
+    points = tf.constant(np.random.RandomState(0).randn(12, 2).astype(np.float32))
+    tf.contrib.factorization.KMeans(points, 3).training_graph()
+    names = [v.op.name for v in tf.trainable_variables()]
+    assert names[:2] == ["clusters", "initialized"] and len(names) == len(tf.global_variables())
+    with tf.Graph().as_default():
+        tf.contrib.factorization.gmm(np.zeros([4, 2], np.float32), np.eye(2, dtype=np.float32), 2, 1)
+        names = [v.op.name for v in tf.trainable_variables()]
+        assert names == ["clusters", "clusters_covs", "alphas", "initialized"]

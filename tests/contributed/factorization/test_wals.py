@@ -150,3 +150,10 @@ def test_entries_beyond_the_factors_are_refused():
             )
         with pytest.raises(tf.errors.InvalidArgumentError, match="mask"):
             session.run(raw.MaskedMatmul([[1.0]], [[1.0]], [[0, 1]], False, False))
+
+
+def test_one_shard_needs_no_list():
+    with tf.Graph().as_default(), tf.Session() as session:
+        model = WALSModel(3, 2, 2, row_init=ROWS, col_init=tf.constant(COLS))
+        session.run(model.initialize_op)
+        np.testing.assert_array_equal(session.run(model.row_factors[0]), ROWS)

@@ -35,3 +35,17 @@ def test_structures_and_refusals():
             tf.CriticalSection(name="a", critical_section_def=object())
         with pytest.raises(NotImplementedError):
             tf.CriticalSection(critical_section_def=object())
+
+
+def test_variables_of_one_section_alone():
+    v = tf.get_variable("v", initializer=1.0, use_resource=True)
+    one, other = tf.CriticalSection(name="one"), tf.CriticalSection()
+    one.execute(lambda: v.assign_add(1.0), exclusive_resource_access=False)
+    other.execute(lambda: v.assign_add(1.0), exclusive_resource_access=False)
+    assert [s.name for s in tf.get_collection("critical_sections")] == ["one", "CriticalSection"]
+    assert len(tf.get_collection("critical_section_executions")) == 2
+    one.execute(lambda: tf.constant(1.0))
+    with pytest.raises(ValueError, match="exclusive_resource_access=False"):
+        one.execute(lambda: v.assign_add(1.0))
+    with pytest.raises(ValueError, match="exclusive_resource_access=False"):
+        tf.CriticalSection(name="third").execute(lambda: v.read_value())

@@ -198,3 +198,8 @@ def test_refusals(session):
             function()
     with pytest.raises(tf.errors.InvalidArgumentError, match="target"):
         session.run(tf.image.crop_to_bounding_box(open_, 0, 0, 6, 1), {open_: _X})
+
+
+def test_one_turned_image_is_a_batch_first():
+    turned = tf.contrib.image.rotate(tf.zeros([5, 6]), 0.5, name="r")
+    assert turned.op.name == "r/strided_slice_5" and turned.shape.as_list() == [5, 6]

@@ -139,14 +139,14 @@ class KMeans:
         """Centres, whether they are there, how many points they had, the moved ones, batches since."""
         empty = constant([], inputs_dtype(self._inputs))
         centres = Variable(empty, name="clusters", validate_shape=False)
-        there = Variable(False, trainable=False, name="initialized")
+        there = Variable(False, name="initialized")
         if not self._use_mini_batch:
             return centres, there, None, centres, None
-        counts = Variable(ones([num_clusters], int64), validate_shape=False, trainable=False)
+        counts = Variable(ones([num_clusters], int64))
         if self._steps == 1:
             return centres, there, counts, centres, None
         moved = Variable(empty, name="clusters_updated", validate_shape=False)
-        since = Variable(0, trainable=False, name="update_in_steps", dtype=int64)
+        since = Variable(0, name="update_in_steps", dtype=int64)
         return centres, there, counts, moved, since
 
     def training_graph(self) -> tuple[Any, ...]:

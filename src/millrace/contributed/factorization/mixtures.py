@@ -83,7 +83,7 @@ class GmmAlgorithm:
         self._alpha = Variable(
             raw.Fill([num_classes], constant(1.0 / num_classes)), name="alphas", dtype=float32
         )
-        self._initialized = Variable(False, trainable=False, name="initialized")
+        self._initialized = Variable(False, name="initialized")
         self._begin = self._beginning(first, initial_means, random_seed)
         self._expect()
         self._train = self._maximize()

@@ -69,8 +69,8 @@ class WALSModel:
       n_components: how many numbers each row and column is described by.
       unobserved_weight: the weight of what is not there.
       regularization: the weight of the squares of the factors; None: none.
-      row_init, col_init: "random"; or a list of arrays or tensors, one for each shard; or a function that
-        gives the factors.
+      row_init, col_init: "random"; or a list of arrays or tensors, one for each shard; or, of one shard, the
+        array or tensor alone; or a function that gives the factors.
       num_row_shards, num_col_shards: into how many variables factors are cut.
       row_weights, col_weights: a number, a vector, or a list of them for each shard; or both None, for
         weights that are all `unobserved_weight`.
@@ -353,6 +353,8 @@ def _factors_of(side: _Side, init: Any, components: int) -> list[Any]:
         if init != "random":
             raise TypeError(f"Factors are 'random', values for each shard, or a function. Received: {init!r}")
         return [_drawn(size, components) for size in side.shard_sizes]
+    if side.shards == 1 and not isinstance(init, list):
+        init = [init]
     values = [convert.convert_to_tensor(part, dtype=float32) for part in init]
     if any(len(v.dims or ()) != 2 for v in values):
         raise AssertionError(f"The factors of each shard must be a matrix. Received: {values}")

@@ -52,6 +52,13 @@ def _batch(images: Any) -> tuple[Tensor, int]:
     return (images[None, :, :, :] if rank == 3 else images[None, :, :, None]), rank
 
 
+def _of_rank(batch: Tensor, rank: int) -> Tensor:
+    """A batch of images, or the first of them, with channels or without."""
+    if rank == 2:
+        return batch[0, :, :, 0]
+    return batch[0, :, :, :] if rank == 3 else batch
+
+
 @public("contrib.image.transform")
 def transform(
     images: Any,
@@ -86,9 +93,7 @@ def transform(
         size = shape_of(batch)[1:3] if given is None else given
         rows = _vectors(rows, 2, "transforms")
         result = raw.ImageProjectiveTransformV2(batch, rows, size, interpolation=interpolation.upper())
-        if rank == 2:
-            return result[0, :, :, 0]
-        return result[0, :, :, :] if rank == 3 else result
+        return _of_rank(result, rank)
 
 
 @public("contrib.image.translations_to_projective_transforms")
@@ -144,9 +149,10 @@ def rotate(images: Any, angles: Any, interpolation: str = "NEAREST", name: str |
     """Images turned about their middle by `angles` (scalar or `[batch]`, radians, counter-clockwise)."""
     with name_scope(name, "rotate", [images]):
         images = to_tensor(images, name="images")
-        batch, _ = _batch(images)
+        batch, rank = _batch(images)
         height, width = (raw.Cast(shape_of(batch)[at], DstT=dtypes.float32)[None] for at in (1, 2))
-        return transform(images, angles_to_projective_transforms(angles, height, width), interpolation)
+        turned = transform(batch, angles_to_projective_transforms(angles, height, width), interpolation)
+        return _of_rank(turned, rank)
 
 
 @public("contrib.image.translate")
