@@ -125,3 +125,15 @@ def test_training_adds_as_many_operations_as_in_1_15(
     model.compile(optimizer() if callable(optimizer) else optimizer, "mse")
     model.train_on_batch(np.ones((4, *shape)), np.ones((4, *model.output_shape[1:])))
     assert tf.get_seed(None)[1] == operations
+
+
+def test_losses_are_made_anew_where_weights_of_steps_stay_away() -> None:
+    counts = []
+    for weights in (None, np.ones((4, 3))):
+        tf.keras.backend.clear_session()
+        tf.set_random_seed(7)
+        model = tf.keras.Sequential([_L.TimeDistributed(_L.Dense(1), input_shape=(3, 2))])
+        model.compile("sgd", "mse", ["mae"], sample_weight_mode="temporal", weighted_metrics=["mse"])
+        model.train_on_batch(np.ones((4, 3, 2)), np.ones((4, 3, 1)), sample_weight=weights)
+        counts.append(tf.get_seed(None)[1])
+    assert counts == [398, 360]

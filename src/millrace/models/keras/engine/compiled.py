@@ -100,7 +100,7 @@ class Compiled(Network):
         self._make_metrics(metrics, weighted_metrics)
         masks = [mask_of(t) for t in self.outputs]
         self._call_metrics("metrics", masks)
-        self._weights_in_use: tuple[bool, ...] = tuple(False for _ in endpoints)
+        self._weights_in_use: tuple[bool, ...] = tuple(e.mode is not None for e in endpoints)
         self._compile_losses()
         object.__setattr__(self, "_collected_trainable_weights", self.trainable_weights)
 
@@ -148,7 +148,7 @@ class Compiled(Network):
     def _compile_losses(self) -> None:
         """Makes the total loss and what depends on the weights of samples."""
         for endpoint, used in zip(self._endpoints, self._weights_in_use, strict=True):
-            endpoint.make_sample_weight(used or endpoint.mode is not None)
+            endpoint.make_sample_weight(used)
         masks = [mask_of(t) for t in self.outputs]
         self._call_metrics("weighted_metrics", masks)
 
