@@ -207,7 +207,7 @@ def main(paths, generated, second, inner, contents, homes):
                     rows.setdefault(space, []).append(name if name == leaf else name + "=" + leaf)
             for space in sorted(rows):
                 table.write("%s\t%s\t%s\n" % (path, space, " ".join(sorted(rows[space]))))
-            if path.startswith("python.ops.gen_"):
+            if path.rpartition(".")[2].startswith("gen_"):
                 functions.write("[%s]\n" % path)
                 functions.writelines(generated_lines(module, types_))
         with open(second, "w") as adapted:

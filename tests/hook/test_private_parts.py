@@ -174,3 +174,42 @@ def test_layers_of_a_program_speak_shapes_as_those_of_keras_do():
         generic.check_for_unexpected_keys("n", {"a": 1}, ["b"])
     convert = _of("python.keras.backend", "_preprocess_conv2d_input")
     assert convert(tf.zeros([1, 3, 4, 5]), "channels_first")[0].shape.as_list() == [1, 4, 5, 3]
+
+
+@pytest.mark.parametrize("module", ["python.training.training_ops", "python.training.gen_training_ops"])
+def test_updates_of_optimizers_take_their_arguments_in_the_order_of_tensorflow(module):
+    var, accum = tf.Variable([1.0, 2.0], use_resource=False), tf.Variable([0.5, 0.5], use_resource=False)
+    step = _of(module, "apply_momentum")(var, accum, 0.1, [1.0, -1.0], 0.9, False, True, name="step")
+    rows = _of(module, "sparse_apply_adagrad")(var, accum, 0.1, [1.0], [1], update_slots=False)
+    assert (step.op.type, step.op.name) == ("ApplyMomentum", "step")
+    assert step.op.get_attr("use_nesterov") and not rows.op.get_attr("update_slots")
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        np.testing.assert_allclose(
+            sess.run(step), [1.0 - 0.1 - 0.1 * 0.9 * 1.45, 2.0 + 0.1 + 0.1 * 0.9 * 0.55]
+        )
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("contrib.resampler.ops.gen_resampler_ops", "resampler"),
+        ("contrib.image.ops.gen_image_ops", "image_projective_transform"),
+        ("contrib.seq2seq.ops.gen_beam_search_ops", "gather_tree"),
+        ("contrib.text.python.ops.gen_skip_gram_ops", "skip_gram_generate_candidates"),
+    ],
+)
+def test_contrib_has_its_modules_of_generated_operations(module, name):
+    assert _of(module, name).__name__ == name
+
+
+def test_a_function_may_take_its_arguments_by_name_alone():
+    @_of("python.util.tf_export", "kwarg_only")
+    def scaled(x, factor=2):
+        return x * factor
+
+    assert scaled(x=3) == 6 and scaled(factor=3, x=3) == 9
+    assert scaled.__name__ == "scaled"
+    assert _of("python.util.tf_inspect", "getargspec")(scaled).args == ["x", "factor"]
+    with pytest.raises(TypeError, match=r"by name \(x, factor\)"):
+        scaled(3)

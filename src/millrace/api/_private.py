@@ -1642,6 +1642,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "get_v1_names": "millrace.core.exporting:get_v1_names",
         "get_v2_names": "millrace.core.exporting:get_v2_names",
         "keras_export": "millrace.core.exporting:KerasExport",
+        "kwarg_only": "millrace.core.exporting:kwarg_only",
         "tf_export": "millrace.core.exporting:TfExport",
     },
     "python.util.tf_inspect": {

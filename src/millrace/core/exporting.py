@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator, MutableMapping, MutableSet
 from typing import Any
 
+from millrace.core import decorators
 from millrace.core.public import public
 
 ESTIMATOR_API_NAME = public("python.util.tf_export.ESTIMATOR_API_NAME")("estimator")
@@ -101,6 +102,26 @@ def get_canonical_name_for_symbol(
     if names:
         return f"compat.v1.{names[0]}" if add_prefix_to_v1_names else names[0]
     return None
+
+
+@public("python.util.tf_export.kwarg_only")
+def kwarg_only(f: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that calls `f` and takes its arguments by name alone.
+
+    Raises:
+      TypeError: when called, for an argument by position.
+    """
+    spec = decorators.getargspec(f)
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if args:
+            known = ", ".join(spec.args)
+            raise TypeError(
+                f"{f.__name__} takes its arguments by name ({known}). Received by position: {args}"
+            )
+        return f(**kwargs)
+
+    return decorators.make_decorator(f, wrapper, decorator_argspec=spec)
 
 
 def _mentioned(module: types.ModuleType, doc_string_modules: Any) -> set[str]:
