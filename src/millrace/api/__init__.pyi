@@ -632,6 +632,7 @@ from millrace.api import dtypes as dtypes
 from millrace.api import errors as errors
 from millrace.api import estimator as estimator
 from millrace.api import examples as examples
+from millrace.api import experimental as experimental
 from millrace.api import feature_column as feature_column
 from millrace.api import flags as flags
 from millrace.api import gfile as gfile
@@ -924,6 +925,7 @@ __all__ = [
     "executing_eagerly",
     "exp",
     "expand_dims",
+    "experimental",
     "expm1",
     "export",
     "extract_image_patches",

@@ -202,6 +202,7 @@ NAMESPACES = frozenset({
     "examples.tutorials",
     "examples.tutorials.mnist",
     "examples.tutorials.mnist.input_data",
+    "experimental",
     "feature_column",
     "flags",
     "gfile",

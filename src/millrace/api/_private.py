@@ -588,6 +588,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "eager_mode": "millrace.lib.platform.context:eager_mode",
         "ensure_initialized": "millrace.lib.platform.context:ensure_initialized",
         "executing_eagerly": "millrace.graph.defaults:executing_eagerly",
+        "function_executor_type": "millrace.lib.platform.behavior:function_executor_type",
         "global_seed": "millrace.lib.platform.context:global_seed",
         "graph_mode": "millrace.lib.platform.context:graph_mode",
         "in_eager_mode": "millrace.graph.defaults:executing_eagerly",

@@ -55,6 +55,8 @@ class RawOps:
         try:
             opdef = late.module("foreign_types").find(name)
         except KeyError as error:
+            if (older := _older(name)) is not None:
+                return older
             near = [f"{name}V{i}" for i in (4, 3, 2)] + [name.removeprefix("Ref")]
             other = next((f"; tf.raw_ops.{n} is there" for n in near if n != name and n in dir(self)), "")
             raise AttributeError(f"{error.args[0]}{other}") from None
@@ -63,7 +65,8 @@ class RawOps:
     def __dir__(self) -> list[str]:
         from millrace.graph._rooms import ROOMS
 
-        return sorted({*ROOMS, *late.module("foreign_types").names()})
+        older = (name for name in late.module("other_types").SUCCESSORS if _older(name) is not None)
+        return sorted({*ROOMS, *late.module("foreign_types").names(), *older})
 
 
 @functools.cache
@@ -83,6 +86,35 @@ def _function(opdef: OpDef) -> typing.Callable[..., typing.Any]:
     function.__name__ = function.__qualname__ = opdef.name
     function.__doc__ = f"Adds an operation of type {opdef.name}.\n\n{opdef.doc}"
     function.__signature__ = signature  # type: ignore[attr-defined]
+    return function
+
+
+# What the successors of early types take besides, with what stands for its absence.
+_SINCE: dict[str, dict[str, typing.Any]] = {
+    "FixedLengthRecordReader": {"encoding": ""},
+    "Stack": {"max_size": -1},
+}
+
+
+@functools.cache
+def _older(name: str) -> typing.Callable[..., typing.Any] | None:
+    """The function of an early type of queues, readers or stacks: it adds the type's successor."""
+    successor = late.module("other_types").SUCCESSORS.get(name)
+    if successor is None or name.startswith("TensorArray"):  # the elements of an array are in its flow here
+        return None
+    try:
+        newer = _function(lookup(successor))
+    except KeyError:
+        return None
+    given = _SINCE.get(name, {})
+    kept = [p for p in inspect.signature(newer).parameters.values() if p.name not in given]
+
+    def function(*args: typing.Any, **kwargs: typing.Any) -> typing.Any:
+        return newer(*args, **given, **kwargs)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"Adds an operation of type {successor}, which replaced {name}."
+    function.__signature__ = inspect.Signature(kept)  # type: ignore[attr-defined]
     return function
 
 

@@ -19,6 +19,7 @@ PLACES = {
     "operators": "millrace.building.operators",
     "foreign_types": "millrace.exchange.foreign_types",
     "graphdef": "millrace.exchange.graphdef",
+    "other_types": "millrace.exchange.other_types",
     "picture": "millrace.drawing.picture",
     "cards": "millrace.drawing.cards",
     "gradients": "millrace.autodiff.gradients",

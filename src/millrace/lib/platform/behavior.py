@@ -4,6 +4,8 @@ refused.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from millrace.core.errors import NotFoundError
@@ -31,6 +33,28 @@ def control_flow_v2() -> None:
 def control_flow_v2_enabled() -> bool:
     """True: branches and loops keep their bodies as sub-graphs."""
     return True
+
+
+@public("experimental.output_all_intermediates")
+def output_all_intermediates(state: bool | None) -> None:
+    """Accepted: what the gradients of branches and loops need is kept in any case.
+
+    Args:
+      state: whether functional control flow returns every intermediate value; None for TensorFlow's choice.
+    """
+    del state
+
+
+@public("experimental.function_executor_type", "python.eager.context.function_executor_type")
+@contextlib.contextmanager
+def function_executor_type(executor_type: str | None) -> Iterator[None]:
+    """A `with` in which functions that run eagerly would use an executor; a session runs them its own way.
+
+    Args:
+      executor_type: the executor's name, such as "SINGLE_THREADED_EXECUTOR"; None for the default one.
+    """
+    del executor_type
+    yield
 
 
 @public("disable_tensor_equality")

@@ -117,7 +117,7 @@ def _joined(items: list[Ragged], splits_type: Any) -> Ragged:
     input_ragged_rank=attrs.integer(minimum=-1),
     output_ragged_rank=attrs.integer(minimum=0),
     Tvalues=attrs.dtype(ALL),
-    Tsplits=attrs.dtype(INDEX, int64),
+    Tsplits=attrs.dtype(INDEX),
     host=True,
 )
 class RaggedTensorFromVariant:

@@ -32,11 +32,11 @@ def _any_rows(dims: Any) -> Any:
     batch_timeout_micros=integer(),
     allowed_batch_sizes=ints(()),
     grad_timeout_micros=integer(),
+    **_NAMES,
     batching_queue=text(""),
     T=types(minimum=1),
     effect=True,
     host=True,
-    **_NAMES,
 )
 class Batch:
     """The tensors of a request as a batch, which rows of it are whose, and the number of the request."""

@@ -70,10 +70,13 @@ RandomShuffleQueueV2 = handle(
     __name__,
     kernel=_confirming(ShuffleQueue),
     component_types=types(minimum=1),
-    **_COMMON,
+    shapes=_COMMON["shapes"],
+    capacity=_COMMON["capacity"],
     min_after_dequeue=integer(default=0),
     seed=integer(default=0),
     seed2=integer(default=0),
+    container=_COMMON["container"],
+    shared_name=_COMMON["shared_name"],
 )
 
 
@@ -84,7 +87,7 @@ PriorityQueueV2 = handle(
     __name__,
     kernel=_confirming(PriorityQueue, _with_priority),
     component_types=types(default=()),
-    **_COMMON,
+    **{**_COMMON, "shapes": shape_list()},
 )
 
 

@@ -24,7 +24,6 @@ _UNSIGNED = quint8.np_dtype
 _CONV: dict[str, Any] = {
     "strides": attrs.ints(),
     "padding": attrs.one_of("SAME", "VALID"),
-    "dilations": attrs.ints(default=(1, 1, 1, 1)),
 }
 _RESULT = "min_output: float32, max_output: float32"
 
@@ -94,6 +93,7 @@ def _conv(name: str, parts: str, doc: str, depthwise: bool = False, padded: bool
             options["Tsummand"] = QUANTIZED
     eight = quint8 if "Relu" in wanted else qint8
     options["out_type"] = attrs.dtype(QUANTIZED, eight if requantizes else qint32)
+    options["dilations"] = attrs.ints(default=(1, 1, 1, 1))
     if padded:
         options["padding_list"] = attrs.ints(default=())
     names = [text.partition(":")[0] for text in taken]

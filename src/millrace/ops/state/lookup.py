@@ -72,8 +72,8 @@ MutableHashTableOfTensorsV2 = handle(
     __name__,
     effect=True,
     **_KINDS,
-    value_shape=attrs.shape(()),
     **_NAMES,
+    value_shape=attrs.shape(()),
 )
 
 
@@ -82,12 +82,12 @@ MutableHashTableOfTensorsV2 = handle(
     state=_dense,
     key_dtype=ALL,
     value_dtype=dtype_attr(),
+    **_NAMES,
     value_shape=attrs.shape(()),
     initial_num_buckets=integer(131072),
     max_load_factor=number(0.8),
     effect=True,
     host=True,
-    **_NAMES,
 )
 class MutableDenseHashTableV2:
     """A table whose keys may be vectors, two of which are reserved."""
@@ -284,8 +284,8 @@ MutableHashTableOfTensors = handle(
     __name__,
     effect=True,
     **_KINDS,
-    value_shape=attrs.shape(()),
     **_NAMES,
+    value_shape=attrs.shape(()),
 )
 
 
@@ -294,12 +294,12 @@ MutableHashTableOfTensors = handle(
     state=_dense,
     key_dtype=ALL,
     value_dtype=dtype_attr(),
+    **_NAMES,
     value_shape=attrs.shape(()),
     initial_num_buckets=integer(131072),
     max_load_factor=number(0.8),
     effect=True,
     host=True,
-    **_NAMES,
 )
 class MutableDenseHashTable:
     """`MutableDenseHashTableV2` of old graphs, which reserves one key."""
