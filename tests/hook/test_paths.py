@@ -1,11 +1,12 @@
 """Private modules that are empty here."""
 
 import importlib
+import sys
 
 import pytest
 
 import millrace as tf
-from millrace.hook import table
+from millrace.hook import finder, table
 from millrace.hook.finder import EstimatorFinder
 
 
@@ -53,7 +54,7 @@ def test_private_modules_of_contrib_lead_to_public_objects(module, name, public)
 
 
 def test_modules_of_the_estimators_package():
-    finder = EstimatorFinder("tensorflow_estimator")
+    found = EstimatorFinder("tensorflow_estimator")
     for path, inner in (
         ("contrib.estimator.python.estimator.rnn", "contrib.estimator.python.estimator.rnn"),
         ("python.estimator.api._v1.estimator", "estimator"),
@@ -61,7 +62,7 @@ def test_modules_of_the_estimators_package():
         ("python.estimator.run_config", "python.estimator.run_config"),
         ("export", "estimator.export"),
     ):
-        assert finder._inner(path) == inner
+        assert found._inner(path) == inner
     assert table.has("contrib.estimator.python.estimator.rnn") and table.has("python.estimator.api._v1")
 
 
@@ -76,3 +77,21 @@ def test_modules_of_the_estimators_package():
 def test_a_module_hands_on_what_it_imports_from_others(module, name, home, own):
     found = getattr(importlib.import_module(f"millrace.{module}"), name)
     assert found is getattr(importlib.import_module(f"millrace.{home}"), own)
+
+
+def test_the_package_of_estimators():
+    finder.install()
+    try:
+        package = importlib.import_module("tensorflow_estimator")
+        names: dict = {}
+        exec("from tensorflow_estimator import estimator, python", names)
+        assert names["estimator"] is package.estimator is tf.estimator
+        inner = importlib.import_module("tensorflow_estimator.python.estimator.estimator")
+        assert inner.Estimator is tf.estimator.Estimator and package.python is names["python"]
+        keys = importlib.import_module("tensorflow_estimator.python.estimator.mode_keys")
+        models = importlib.import_module("tensorflow_estimator.python.estimator.keras")
+        assert keys.ModeKeys is tf.estimator.ModeKeys
+        assert models.model_to_estimator is tf.keras.estimator.model_to_estimator
+    finally:
+        finder.uninstall()
+    assert "tensorflow_estimator" not in sys.modules

@@ -771,6 +771,12 @@ PRIVATE: dict[str, dict[str, str]] = {
         "get_extra_inputs": "millrace.lib.variables.graph_functions:get_extra_inputs",
         "get_extra_vars": "millrace.lib.variables.graph_functions:get_extra_vars",
     },
+    "python.framework.graph_util_impl": {
+        "_assert_nodes_are_present": "millrace.exchange.graph_util:assert_nodes_are_present",
+        "_bfs_for_reachable_nodes": "millrace.exchange.graph_util:reachable_nodes",
+        "_extract_graph_summary": "millrace.exchange.graph_util:extract_graph_summary",
+        "_node_name": "millrace.exchange.graph_util:node_name",
+    },
     "python.framework.meta_graph": {
         "copy_scoped_meta_graph": "millrace.saver.scoped_graphs:copy_scoped_meta_graph",
         "export_scoped_meta_graph": "millrace.saver.scoped_graphs:export_scoped_meta_graph",
@@ -930,6 +936,8 @@ PRIVATE: dict[str, dict[str, str]] = {
         "Reduce": "millrace.models.keras.metrics.base:Reduce",
     },
     "python.keras.optimizers": {
+        "Optimizer": "millrace.models.keras.optimizers.early:Optimizer",
+        "SGD": "millrace.models.keras.optimizers.early:SGD",
         "TFOptimizer": "millrace.models.keras.optimizers.named:TFOptimizer",
     },
     "python.keras.preprocessing.image": {
@@ -938,7 +946,9 @@ PRIVATE: dict[str, dict[str, str]] = {
     "python.keras.utils.conv_utils": {
         "conv_input_length": "millrace.lib.layers.arguments:conv_input_length",
         "conv_output_length": "millrace.lib.layers.arguments:conv_output_length",
+        "conv_output_shape": "millrace.lib.layers.arguments:conv_output_shape",
         "convert_data_format": "millrace.lib.layers.arguments:convert_data_format",
+        "convert_kernel": "millrace.lib.layers.arguments:convert_kernel",
         "deconv_output_length": "millrace.lib.layers.arguments:padded_deconv_output_length",
         "normalize_padding": "millrace.lib.layers.arguments:normalize_padding",
         "normalize_tuple": "millrace.lib.layers.arguments:normalize_tuple",
@@ -1041,6 +1051,21 @@ PRIVATE: dict[str, dict[str, str]] = {
         "compute_gradient": "millrace.lib.testing.gradient_checker:compute_gradient_of",
         "max_error": "millrace.lib.testing.gradient_checker:max_error",
     },
+    "python.ops.gradients_impl": {
+        "_hessian_vector_product": "millrace.lib.flow.custom_gradient:hessian_vector_product",
+    },
+    "python.ops.image_ops_impl": {
+        "_Assert3DImage": "millrace.lib.image.looking:assert_3d_image",
+        "_AssertAtLeast3DImage": "millrace.lib.image.looking:assert_at_least_3d_image",
+        "_AssertGrayscaleImage": "millrace.lib.image.looking:assert_grayscale_image",
+        "_Check3DImage": "millrace.lib.image.looking:check_3d_image",
+        "_CheckAtLeast3DImage": "millrace.lib.image.looking:check_at_least_3d_image",
+        "_CheckGrayscaleImage": "millrace.lib.image.looking:check_grayscale_image",
+        "_ImageDimensions": "millrace.lib.image.looking:image_dimensions",
+        "_assert": "millrace.lib.image.looking:assert_when_known",
+        "_is_tensor": "millrace.lib.image.looking:is_tensor",
+        "fix_image_flip_shape": "millrace.lib.image.looking:fix_image_flip_shape",
+    },
     "python.ops.init_ops": {
         "Initializer": "millrace.lib.variables.initializers:Initializer",
         "_compute_fans": "millrace.lib.variables.initializers:fans",
@@ -1094,6 +1119,11 @@ PRIVATE: dict[str, dict[str, str]] = {
         "index_table_from_tensor": "millrace.lib.lookup.vocabulary:index_table_from_list",
         "index_to_string_table_from_file": "millrace.lib.lookup.vocabulary:index_to_string_table_from_file",
         "index_to_string_table_from_tensor": "millrace.lib.lookup.vocabulary:index_to_string_table_from_list",
+    },
+    "python.ops.losses.losses_impl": {
+        "_num_elements": "millrace.lib.losses.weighted:_num_elements",
+        "_num_present": "millrace.lib.losses.weighted:_num_present",
+        "_safe_mean": "millrace.lib.losses.weighted:_safe_mean",
     },
     "python.ops.metrics_impl": {
         "_aggregate_across_replicas": "millrace.lib.metrics.inputs:aggregated",
@@ -1416,6 +1446,7 @@ PRIVATE: dict[str, dict[str, str]] = {
         "get_checkpoint_mtimes": "millrace.saver.checkpoint.state:get_checkpoint_mtimes",
         "get_checkpoint_state": "millrace.saver.checkpoint.state:get_checkpoint_state",
         "latest_checkpoint": "millrace.saver.checkpoint.state:latest_checkpoint",
+        "meta_graph_filename": "millrace.saver.checkpoint.state:meta_graph_filename",
         "remove_checkpoint": "millrace.saver.checkpoint.state:remove_checkpoint",
         "update_checkpoint_state": "millrace.saver.checkpoint.state:update_checkpoint_state",
     },

@@ -276,3 +276,42 @@ def write_graph(graph_or_graph_def: Any, logdir: str, name: str, as_text: bool =
             os.unlink(temporary)
         raise
     return path
+
+
+# --- what converters of graphs take from TensorFlow's private module ----------------------------------------
+
+public("python.framework.graph_util_impl._node_name")(node_name)
+
+
+@public("python.framework.graph_util_impl._extract_graph_summary")
+def extract_graph_summary(graph_def: Any) -> tuple[dict[str, list[str]], dict[str, Any], dict[str, int]]:
+    """A GraphDef by the names of its nodes: the nodes they take, the nodes themselves, and their places."""
+    nodes = {node_name(node.name): node for node in graph_def.node}
+    taken = {name: [node_name(each) for each in node.input] for name, node in nodes.items()}
+    return taken, nodes, {name: place for place, name in enumerate(nodes)}
+
+
+@public("python.framework.graph_util_impl._assert_nodes_are_present")
+def assert_nodes_are_present(name_to_node: Any, nodes: Iterable[str]) -> None:
+    """Asserts that there are nodes of these names."""
+    for name in nodes:
+        if name not in name_to_node:
+            raise AssertionError(f"{name} is not in graph")
+
+
+@public("python.framework.graph_util_impl._bfs_for_reachable_nodes")
+def reachable_nodes(target_nodes: Iterable[str], name_to_input_name: dict[str, list[str]]) -> set[str]:
+    """The names of nodes from which the targets take something, themselves included.
+
+    Args:
+      target_nodes: their names.
+      name_to_input_name: the nodes that each node takes.
+    """
+    found: set[str] = set()
+    pending = list(target_nodes)
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending.extend(name_to_input_name.get(name, ()))
+    return found

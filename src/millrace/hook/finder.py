@@ -79,8 +79,24 @@ class AliasFinder:
         raise absent.module_error(self._root, fullname[len(self._prefix) :])
 
 
+class _EstimatorLoader:
+    """Makes the package around `tf.estimator`: it has that module as `estimator`, and its private ones."""
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.estimator = import_module("millrace.api.estimator")  # pyright: ignore[reportAttributeAccessIssue]
+
+
 class EstimatorFinder(AliasFinder):
     """The finder for `tensorflow_estimator`, a package of its own in 1.15: `tf.estimator` and its modules."""
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Finds the spec of the package or of a module below it; None for names that are not ours."""
+        if fullname == self._root:
+            return ModuleSpec(fullname, _EstimatorLoader(), is_package=True)  # pyright: ignore[reportArgumentType]
+        return super().find_spec(fullname, path, target)
 
     def _inner(self, path: str) -> str:
         path = path.removeprefix("python.estimator.api._v1.")
@@ -174,5 +190,7 @@ def uninstall(name: str = "tensorflow") -> None:
         homes.move_back()
     sys.meta_path[:] = [f for f in sys.meta_path if not (isinstance(f, AliasFinder) and f._root in roots)]
     for module in [m for m in sys.modules if m.partition(".")[0] in roots]:
-        if sys.modules[module].__name__.startswith("millrace.api"):
+        spec = sys.modules[module].__spec__
+        own = spec is not None and isinstance(spec.loader, _EstimatorLoader)
+        if own or sys.modules[module].__name__.startswith("millrace.api"):
             del sys.modules[module]

@@ -216,6 +216,31 @@ def hessians(
     return found
 
 
+@public("python.ops.gradients_impl._hessian_vector_product")
+def hessian_vector_product(ys: Any, xs: Any, v: Any) -> list[Any]:
+    """The second derivatives of `ys` by `xs`, multiplied with a vector.
+
+    Args:
+      ys: scalars.
+      xs: tensors.
+      v: for each x a tensor of its shape.
+
+    Returns:
+      For each x a tensor of its shape; None where nothing depends on it twice.
+
+    Raises:
+      ValueError: `xs` and `v` are not equally many.
+    """
+    if len(v) != len(xs):
+        raise ValueError(f"xs and v must have the same length. Received: {len(xs)}, {len(v)}")
+    products = [
+        raw.Mul(first, raw.StopGradient(along))
+        for first, along in zip(gradients(ys, xs), v, strict=True)
+        if first is not None
+    ]
+    return gradients(products, xs)
+
+
 def _row(g: Any, x: Any, options: dict[str, Any]) -> Any:
     second = gradients(g, x, **options)[0]
     return raw.ZerosLike(x) if second is None else convert.convert_to_tensor(second)

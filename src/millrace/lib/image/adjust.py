@@ -9,12 +9,12 @@ import numpy as np
 from millrace.building import raw
 from millrace.building.convert import to_tensor
 from millrace.building.scopes import control_dependencies, name_scope
-from millrace.core import dtypes, shapes
+from millrace.core import dtypes
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.assertion import Assert
 from millrace.lib.image.geometry import image_rank, looked_at
-from millrace.lib.math.checks import assert_equal, assert_greater_equal
+from millrace.lib.image.looking import grey_asserts
 from millrace.lib.math.contraction import tensordot
 from millrace.lib.math.reductions import reduce_mean, reduce_prod, reduce_std
 from millrace.ops.array.concat import concat
@@ -295,16 +295,6 @@ def rgb_to_grayscale(images: Any, name: str | None = None) -> Tensor:
         return convert_image_dtype(gray, images.dtype.base_dtype, name=scope)
 
 
-def _checks_of_grey(images: Tensor) -> list[Any]:
-    """What must hold of grey images when they run; nothing where the graph tells it."""
-    if shapes.fully_defined(images.dims):
-        return []
-    depth = shape_of(images)[-1]
-    one = assert_equal(depth, 1, message="Last dimension of a grayscale image should be size 1.")
-    said = "A grayscale image must be at least two-dimensional."
-    return [one, assert_greater_equal(rank_of(images), 3, message=said)]
-
-
 @public("image.grayscale_to_rgb")
 def grayscale_to_rgb(images: Any, name: str | None = None) -> Tensor:
     """Grey images with three equal channels.
@@ -325,7 +315,7 @@ def grayscale_to_rgb(images: Any, name: str | None = None) -> Tensor:
             raise ValueError(
                 f"Last dimension of a grayscale image should be size 1. Received: {images.shape}"
             )
-        with control_dependencies(_checks_of_grey(images)):
+        with control_dependencies(grey_asserts(images)):
             images = raw.Identity(images, name="control_dependency")
         front = ones(raw.ExpandDims(rank_of(images) - 1, 0), dtypes.int32)
         multiples = concat([front, raw.ExpandDims(3, 0)], 0)

@@ -16,10 +16,10 @@ from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.assertion import Assert
 from millrace.lib.flow.control_flow import case, cond
-from millrace.lib.math.checks import assert_greater_equal, assert_positive
+from millrace.lib.image.looking import image_asserts
 from millrace.ops.array.concat import stack, unstack
 from millrace.ops.array.reshape import transpose
-from millrace.ops.array.shape import rank, shape
+from millrace.ops.array.shape import shape
 from millrace.ops.math.cast import cast
 from millrace.ops.random.draws import random_uniform
 
@@ -57,19 +57,9 @@ def _length(value: Any) -> Any:
     return int(value) if isinstance(value, int | np.integer) else value
 
 
-def _looked_at(image: Tensor) -> list[Any]:
-    """What asserts, where the image's shape is not fully known, that it is one of an image."""
-    if image.dims is not None and None not in image.dims:
-        return []
-    return [
-        assert_positive(shape(image), ["inner 3 dims of 'image.shape' must be > 0."]),
-        assert_greater_equal(rank(image), 3, message="'image' must be at least three-dimensional."),
-    ]
-
-
 def looked_at(image: Tensor) -> Tensor:
     """`image`, once it has the shape of one."""
-    with control_dependencies(_looked_at(image)):
+    with control_dependencies(image_asserts(image)):
         return raw.Identity(image, name="control_dependency")
 
 
@@ -301,7 +291,7 @@ def crop_to_bounding_box(
     who = "crop_to_bounding_box"
     with name_scope(None, who, [image]):
         image, batched = _batched(to_tensor(image, name="image"), who)
-        asserts = _looked_at(image)
+        asserts = image_asserts(image)
         height, width = height_width(image)
         top, left, rows, columns = (
             _length(v) for v in (offset_height, offset_width, target_height, target_width)
@@ -342,7 +332,7 @@ def pad_to_bounding_box(
     who = "pad_to_bounding_box"
     with name_scope(None, who, [image]):
         image, batched = _batched(to_tensor(image, name="image"), who)
-        asserts = _looked_at(image)
+        asserts = image_asserts(image)
         height, width = height_width(image)
         top, left, rows, columns = (
             _length(v) for v in (offset_height, offset_width, target_height, target_width)
@@ -393,7 +383,7 @@ def resize_image_with_crop_or_pad(image: Any, target_height: Any, target_width: 
         image, batched = _batched(to_tensor(image, name="image"), who)
         rows, columns = _length(target_height), _length(target_width)
         checks = [(columns > 0, "target_width must be > 0."), (rows > 0, "target_height must be > 0.")]
-        image = _checked(image, checks, who, _looked_at(image))
+        image = _checked(image, checks, who, image_asserts(image))
         height, width = height_width(image)
         more_width, more_height = columns - width, rows - height
         crop_left, pad_left = _larger(-more_width // 2, 0), _larger(more_width // 2, 0)
@@ -550,7 +540,7 @@ def fitted_and_padded(image: Any, target_height: Any, target_width: Any, resizer
         image, batched = _batched(to_tensor(image, name="image"), "resize_image_with_pad")
         rows, columns = _length(target_height), _length(target_width)
         checks = [(columns > 0, "target_width must be > 0."), (rows > 0, "target_height must be > 0.")]
-        image = _checked(image, checks, "resize_image_with_pad", _looked_at(image))
+        image = _checked(image, checks, "resize_image_with_pad", image_asserts(image))
         height, width = (cast(v, dtypes.float64) for v in height_width(image))
         rows_wide, columns_wide = cast(rows, dtypes.float64), cast(columns, dtypes.float64)
         ratio = raw.Maximum(width / columns_wide, height / rows_wide)

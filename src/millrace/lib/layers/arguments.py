@@ -253,3 +253,32 @@ def smart_cond_or_variable(
     if isinstance(pred, Variable):
         return cond(pred, true_fn, false_fn, name=name)
     return smart_cond(pred, true_fn, false_fn, name)
+
+
+@public("python.keras.utils.conv_utils.convert_kernel")
+def convert_kernel(kernel: Any) -> Any:
+    """A kernel of a convolution turned round along its spatial axes, as other libraries keep it.
+
+    Args:
+      kernel: an array of rank 3, 4 or 5.
+
+    Raises:
+      ValueError: the rank is another.
+    """
+    if not 3 <= kernel.ndim <= 5:
+        raise ValueError("Invalid kernel shape:", kernel.shape)
+    return kernel[(slice(None, None, -1),) * (kernel.ndim - 2)].copy()
+
+
+@public("python.keras.utils.conv_utils.conv_output_shape")
+def conv_output_shape(
+    input_shape: Any, kernel_shape: Any, strides: Any, padding: str
+) -> tuple[int | None, ...]:
+    """How many places a window has along each spatial axis.
+
+    Args:
+      input_shape, kernel_shape, strides: the lengths of the axes, of the window, and its steps.
+      padding: "valid", "same" or another that `conv_output_length` knows.
+    """
+    parts = zip(input_shape, kernel_shape, strides, strict=True)
+    return tuple(conv_output_length(length, window, padding, step) for length, window, step in parts)

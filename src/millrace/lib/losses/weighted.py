@@ -66,13 +66,17 @@ def _to_float(x: Any) -> Tensor:
     return cast(x, float32)
 
 
+@public("python.ops.losses.losses_impl._safe_mean")
 def _safe_mean(losses: Tensor, num_present: Tensor) -> Tensor:
     """The mean, 0 where nothing is present."""
     return raw.DivNoNan(reduce_sum(losses), num_present, name="value")
 
 
-def _num_present(losses: Tensor, weights: Tensor, per_batch: bool = False) -> Tensor:
+@public("python.ops.losses.losses_impl._num_present")
+def _num_present(losses: Tensor, weights: Any, per_batch: bool = False) -> Tensor:
     """How many elements of `losses` have a weight other than 0; for each example if `per_batch`."""
+    if isinstance(weights, float) and weights != 0.0:
+        return _num_elements(losses)
     with name_scope(None, "num_present", [losses, weights]) as scope:
         weights = _to_float(weights)
         present = raw.Select(raw.Equal(weights, 0.0), zeros_like(weights), ones_like(weights))
@@ -84,7 +88,9 @@ def _num_present(losses: Tensor, weights: Tensor, per_batch: bool = False) -> Te
         return reduce_sum(present, name=scope)
 
 
+@public("python.ops.losses.losses_impl._num_elements")
 def _num_elements(losses: Tensor) -> Tensor:
+    """How many elements there are, in the dtype of `losses`."""
     with name_scope(None, "num_elements", [losses]) as scope:
         return cast(size(losses, name=scope), losses.dtype.base_dtype)
 

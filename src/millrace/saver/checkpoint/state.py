@@ -285,6 +285,7 @@ def get_checkpoint_mtimes(checkpoint_prefixes: Sequence[str]) -> list[float]:
     return times
 
 
+@public("python.training.checkpoint_management.meta_graph_filename")
 def meta_graph_filename(checkpoint_filename: str, meta_graph_suffix: str = "meta") -> str:
     """The file that holds the meta graph of a checkpoint; the number of a shard is left out of its name."""
     return re.sub(r"-[\d?]+-of-\d+$", "", checkpoint_filename) + "." + meta_graph_suffix
