@@ -72,3 +72,27 @@ def test_inside_a_loop():
 def test_dimensions_that_cannot_be(kwargs):
     with pytest.raises(ValueError, match=r"num_dims|non_recurrent_fn"):
         G.GridRNNCell(2, **kwargs)
+
+
+_RISING = (np.arange(8, dtype=np.float32).reshape(2, 4) - 3) / 4
+
+
+@pytest.mark.parametrize(
+    ("make", "expected", "count"),
+    [
+        (lambda: tf.contrib.grid_rnn.Grid1LSTMCell(3), [0.1602552, -0.2073534], 75),
+        (lambda: tf.contrib.grid_rnn.Grid2LSTMCell(3, use_peepholes=True), [0.0506787, -0.2237922], 198),
+        (lambda: tf.contrib.grid_rnn.Grid2GRUCell(3), [0.2166719, 0.1510213], 129),
+        (lambda: tf.contrib.grid_rnn.GridRNNCell(3, 2, [0, 1], [0, 1]), [0.0447273, 0.1914971], 146),
+    ],
+)
+def test_operations_are_drawn_in_order(make, expected, count):
+    """Variables without a seed of their own take it from the number of operations before them."""
+    with tf.Graph().as_default():
+        tf.set_random_seed(7)
+        cell = make()
+        outputs, _ = cell(tf.constant(_RISING), cell.zero_state(2, tf.float32))
+        assert tf.get_seed(None)[1] == count
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            np.testing.assert_allclose(session.run(outputs[-1])[:, 0], expected, rtol=1e-4)

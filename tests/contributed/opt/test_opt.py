@@ -150,9 +150,13 @@ def test_tasks_that_take_turns():
         assert sess.run(v).tolist() == before.tolist()
     with pytest.raises(TypeError, match="Optimizer"):
         opt.MultitaskOptimizerWrapper(3)
-    pairs = opt.clip_gradients_by_global_norm([(tf.constant([3.0, 4.0]), v), (None, v)], 1.0)
+    given = [(tf.constant([3.0, 4.0]), v), (None, v), (tf.zeros([2]), v)]
+    pairs, norm = opt.clip_gradients_by_global_norm(given, 1.0)
+    assert pairs[1] == (None, v) and [pair[1] for pair in pairs] == [v] * 3
     with tf.Session() as sess:
-        np.testing.assert_allclose(sess.run(pairs[0][0]), [0.6, 0.8], rtol=1e-6)
+        (clipped, nothing), length = sess.run([[pairs[0][0], pairs[2][0]], norm])
+        np.testing.assert_allclose(clipped, [0.6, 0.8], rtol=1e-6)
+        assert nothing.tolist() == [0.0, 0.0] and length == 5.0
 
 
 def test_scipy_minimizes():

@@ -34,7 +34,7 @@ class GridRNNCell(RNNCell):
     Args:
       num_units: the size of each cell.
       num_dims: how many dimensions there are.
-      input_dims: those that get the input.
+      input_dims: those that get the input, each an equal share of its columns.
       output_dims: those whose outputs are given.
       priority_dims: those that come last.
       non_recurrent_dims: those without a state, which are a layer.
@@ -110,9 +110,10 @@ class GridRNNCell(RNNCell):
             late = [dim for dim in range(self._count) if dim in self._priority]
             early = [dim for dim in range(self._count) if dim not in self._priority]
             for group in (early, late):
-                before = list(outputs)
+                if group:
+                    others, last = self._seen(outputs)
                 for dim in group:
-                    outputs[dim], memories[dim] = self._step(dim, before, memories[dim])
+                    outputs[dim], memories[dim] = self._step(dim, others, last, memories[dim])
         found = tuple(outputs[dim] for dim in self._output_dims)
         after = tuple(
             LSTMStateTuple(memories[dim], outputs[dim]) if self._remembers else outputs[dim]
@@ -132,14 +133,15 @@ class GridRNNCell(RNNCell):
             if self._remembers:
                 memories[dim] = parts.pop(0)
             outputs[dim] = parts.pop(0)
-        if inputs is not None and inputs.get_shape().as_list()[-1] > 0:
-            width = inputs.get_shape().as_list()[-1]
-            for dim in self._input_dims:
-                weights = get_variable(f"project_m_{dim}", [width, self._units], dtype=inputs.dtype)
-                outputs[dim] = matmul(inputs, weights)
+        if inputs is not None and self._input_dims and inputs.get_shape().as_list()[-1] > 0:
+            shares = split(inputs, len(self._input_dims), 1)
+            shape = [shares[0].get_shape().as_list()[-1], self._units]
+            for dim, share in zip(self._input_dims, shares, strict=True):
+                weights = get_variable(f"project_m_{dim}", shape, dtype=inputs.dtype)
+                outputs[dim] = matmul(share, weights)
                 if self._remembers:
-                    weights = get_variable(f"project_c_{dim}", [width, self._units], dtype=inputs.dtype)
-                    memories[dim] = matmul(inputs, weights)
+                    weights = get_variable(f"project_c_{dim}", shape, dtype=inputs.dtype)
+                    memories[dim] = matmul(share, weights)
         known = next(value for value in (*outputs, inputs) if value is not None)
         for dim in range(self._count):
             if outputs[dim] is None:
@@ -147,19 +149,28 @@ class GridRNNCell(RNNCell):
                 outputs[dim].set_shape([None, self._units])
         return outputs, memories
 
-    def _step(self, dim: int, outputs: list[Any], memory: Any) -> tuple[Any, Any]:
+    def _seen(self, outputs: list[Any]) -> tuple[Any, Any]:
+        """What cells get in a step: the outputs of all dimensions but the last, and the last one's.
+
+        As in TensorFlow, the last dimension's output stands where a cell's own state would.
+        """
+        if self._count > 1:
+            return concat(outputs[:-1], 1), outputs[-1]
+        rows = outputs[0].get_shape().as_list()[0]
+        nothing = outputs[0][:, :0] if rows is None else zeros([rows, 0], outputs[0].dtype)
+        return nothing, outputs[0]
+
+    def _step(self, dim: int, others: Any, last: Any, memory: Any) -> tuple[Any, Any]:
         """The output and the memory of one dimension after the step."""
         inner = "" if self._tied else f"/cell_{dim}"
         if dim in self._plain:
             with variable_scope(f"non_recurrent{inner}") as scope:
                 start = scope.initializer or xavier_initializer()
-                layer = fully_connected(_joined(outputs), self._units, self._fn, weights_initializer=start)
-                return layer, None
-        # As in TensorFlow, the last dimension's output stands where a cell's own state would.
-        inputs = _joined(outputs[:-1]) if self._count > 1 else outputs[0][:, :0]
+                seen = concat([others, last], 1) if self._count > 1 else last
+                return fully_connected(seen, self._units, self._fn, weights_initializer=start), None
         with variable_scope(f"recurrent{inner}"):
-            state = LSTMStateTuple(memory, outputs[-1]) if self._remembers else outputs[-1]
-            output, after = self._cells[dim](inputs, state)
+            state = LSTMStateTuple(memory, last) if self._remembers else last
+            output, after = self._cells[dim](others, state)
         return output, after[0] if self._remembers else None
 
 

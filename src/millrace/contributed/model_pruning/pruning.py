@@ -20,6 +20,7 @@ from millrace.lib.variables.scope import get_variable, variable_scope
 from millrace.ops.array.constant import no_op
 from millrace.ops.array.reshape import squeeze
 from millrace.ops.array.shape import shape, size
+from millrace.ops.math.cast import cast as cast_tensor
 from millrace.ops.math.top_k import top_k
 from millrace.training.global_step import get_global_step
 
@@ -65,7 +66,7 @@ class Pruning:
         self._spec: Any = spec or get_pruning_hparams()
         _check(self._spec)
         step = get_global_step() if global_step is None else global_step
-        self._global_step = raw.Cast(step, DstT=int32)
+        self._global_step = cast_tensor(step, int32)
         self._sparsity = self._scheduled() if sparsity is None else sparsity
         with variable_scope(self._spec.name):
             self._last_update_step = get_variable(

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import Any
 
-from millrace.building import convert, raw
+from millrace.building import raw
 from millrace.building.indexed_slices import IndexedSlices
 from millrace.building.scopes import colocate_with, control_dependencies, name_scope
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.flow.control_flow import cond, group
 from millrace.lib.linalg.norms import clip_by_global_norm as clip_all
-from millrace.lib.linalg.norms import clip_by_norm
+from millrace.lib.linalg.norms import clip_by_norm, global_norm
 from millrace.lib.math.reductions import count_nonzero
 from millrace.lib.variables import assigning
 from millrace.lib.variables.sets import global_variables
@@ -232,7 +231,7 @@ class MultitaskOptimizerWrapper(_Around):
         update = inside._update
 
         def guarded(gradient: Any, variable: Any) -> Any:
-            return cond(_all_zero([gradient]), constant.no_op, lambda: group(update(gradient, variable))).op
+            return cond(_all_zero(gradient), constant.no_op, lambda: group(update(gradient, variable))).op
 
         inside._update = guarded  # type: ignore[method-assign]
         try:
@@ -241,27 +240,32 @@ class MultitaskOptimizerWrapper(_Around):
             del inside._update
 
 
-def _all_zero(gradients: Iterable[Any]) -> Tensor:
-    """Whether no gradient has an element that is not zero."""
-    counts = []
-    for gradient in gradients:
-        values = gradient.values if isinstance(gradient, IndexedSlices) else gradient
-        counts.append(count_nonzero(values))
-    return raw.Equal(raw.AddN(counts) if len(counts) > 1 else counts[0], 0)
+def _all_zero(gradient: Any) -> Tensor:
+    """Whether no element of the gradient is other than zero."""
+    values = gradient.values if isinstance(gradient, IndexedSlices) else gradient
+    return raw.Equal(count_nonzero(values), 0)
 
 
 @public("contrib.opt.clip_gradients_by_global_norm")
-def clip_gradients_by_global_norm(gradients_variables: Any, clip_norm: Any = 20.0) -> list[Any]:
-    """Pairs whose gradients are clipped by their common norm; those that are all zero stay.
+def clip_gradients_by_global_norm(
+    gradients_variables: Any, clip_norm: Any = 20.0
+) -> tuple[list[tuple[Any, Any]], Tensor]:
+    """Pairs whose gradients are clipped by their common norm.
 
     Args:
-      gradients_variables: pairs of gradient and variable; None counts as zero.
+      gradients_variables: pairs of gradient and variable; a gradient may be None.
       clip_norm: the largest norm.
+
+    Returns:
+      The pairs, and the norm before they were clipped, a scalar.
     """
     gradients, variables = zip(*gradients_variables, strict=True)
-    present = [constant.constant(0.0) if g is None else convert.to_tensor(g) for g in gradients]
-    nothing = _all_zero(present)
-    clipped: Callable[[], list[Any]] = lambda: clip_all(present, clip_norm)[0]  # noqa: E731
-    found = cond(nothing, lambda: [constant.identity(g) for g in present], clipped)
-    found = found if isinstance(found, list) else [found]
-    return list(zip(found, variables, strict=True))
+
+    def counted(gradient: Any) -> Any:
+        if gradient is None:
+            return None
+        return cond(_all_zero(gradient), lambda: constant.zeros([], gradient.dtype), lambda: gradient)
+
+    norm = global_norm([counted(gradient) for gradient in gradients])
+    clipped, _ = clip_all(gradients, clip_norm, use_norm=norm)
+    return list(zip(clipped, variables, strict=True)), norm
