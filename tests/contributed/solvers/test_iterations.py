@@ -56,3 +56,18 @@ def test_lengths():
         == 14
         == _run(S.util.l2norm_squared(tf.constant(_B)))
     )
+
+
+def test_lanczos_begins_uniformly():
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(7)
+        matrix = tf.constant(np.arange(12, dtype=np.float32).reshape(4, 3) % 5)
+        made = S.lanczos.lanczos_bidiag(S.util.create_operator(matrix), 2)
+        alpha, beta = session.run([made.alpha, made.beta])
+    np.testing.assert_allclose(alpha, [3.6744256, 5.852229], rtol=1e-5)
+    np.testing.assert_allclose(beta, [2.2139325, 0.50494397], rtol=1e-4)
+
+
+def test_nothing_has_no_direction():
+    unit, length = _run(S.util.l2normalize(tf.zeros([2])))
+    assert np.isnan(unit).all() and length == 0

@@ -17,7 +17,7 @@ from millrace.ops.array.constant import constant, zeros
 from millrace.ops.array.fill import zeros_like
 from millrace.ops.array.reshape import expand_dims, squeeze, transpose
 from millrace.ops.linalg.matmul import matmul
-from millrace.ops.random.draws import random_normal
+from millrace.ops.random.draws import random_uniform
 
 _Cg = namedtuple("CGState", "i x r p gamma")
 _Cgls = namedtuple("CGLSState", "i x r p gamma")
@@ -127,7 +127,7 @@ def lanczos_bidiag(
       operator: A, `[m, n]`, as `solvers.util.create_operator` makes it.
       k: how many steps; no fewer than 1, no more than both sides of A.
       orthogonalize: make every vector orthogonal to all before it.
-      starting_vector: `[m]`; default random.
+      starting_vector: `[m]`; default uniform in [-1, 1).
       name: scope.
 
     Returns:
@@ -145,7 +145,7 @@ def lanczos_bidiag(
     with name_scope(name):
         m, n = operator.shape
         if starting_vector is None:
-            starting_vector = random_normal([m], dtype=operator.dtype)
+            starting_vector = random_uniform([m], -1, 1, dtype=operator.dtype)
         u0, _ = l2normalize(starting_vector)
         kind = operator.dtype
         u = TensorArray(kind, size=k + 1, clear_after_read=False, element_shape=[m]).write(0, u0)
@@ -190,8 +190,10 @@ def bidiag_matmul(
     """
     with name_scope(name):
         matrix = convert.to_tensor(matrix)
-        alpha, beta = expand_dims(convert.to_tensor(alpha), 0), expand_dims(convert.to_tensor(beta), 0)
+        alpha, beta = expand_dims(alpha, 0), convert.to_tensor(beta)
         if not adjoint_b:
+            beta = expand_dims(beta, 0)
             return matrix[:, :-1] * alpha + matrix[:, 1:] * beta
-        shifted = raw.ConcatV2([zeros_like(matrix[:, :1]), (matrix * beta)[:, :-1]], 1)
-        return matrix * alpha + shifted
+        beta = expand_dims(beta[:-1], 0)
+        first = expand_dims(zeros(raw.Shape(matrix)[:1], matrix.dtype), 1)
+        return matrix * alpha + raw.ConcatV2([first, matrix[:, :-1] * beta], 1)

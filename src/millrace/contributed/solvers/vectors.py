@@ -9,6 +9,7 @@ from millrace.building import convert, operators, raw  # noqa: F401 - operators 
 from millrace.core.public import public
 from millrace.graph.tensor import Tensor
 from millrace.lib.math.reductions import reduce_sum
+from millrace.ops.array.constant import constant
 from millrace.ops.linalg.matmul import matmul
 
 LinearOperator = namedtuple("LinearOperator", "shape dtype apply apply_adjoint")
@@ -46,7 +47,8 @@ def dot(x: Any, y: Any) -> Tensor:
 @public("contrib.solvers.util.l2norm_squared")
 def l2norm_squared(v: Any) -> Tensor:
     """The sum of squares, a scalar."""
-    return reduce_sum(raw.Square(convert.to_tensor(v)))
+    v = convert.to_tensor(v)
+    return constant(2, dtype=v.dtype.base_dtype) * raw.L2Loss(v)
 
 
 @public("contrib.solvers.util.l2norm")
@@ -57,7 +59,7 @@ def l2norm(v: Any) -> Tensor:
 
 @public("contrib.solvers.util.l2normalize")
 def l2normalize(v: Any) -> tuple[Tensor, Tensor]:
-    """A vector of length 1, and the length that it had; a vector of length 0 stays."""
+    """A vector of length 1, and the length that it had; of a vector of length 0 NaN, as in TensorFlow."""
     v = convert.to_tensor(v)
     norm = l2norm(v)
-    return v / raw.Select(raw.Greater(norm, 0), norm, raw.OnesLike(norm)), norm
+    return v / norm, norm
