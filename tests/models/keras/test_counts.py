@@ -137,3 +137,15 @@ def test_losses_are_made_anew_where_weights_of_steps_stay_away() -> None:
         model.train_on_batch(np.ones((4, 3, 2)), np.ones((4, 3, 1)), sample_weight=weights)
         counts.append(tf.get_seed(None)[1])
     assert counts == [398, 360]
+
+
+def test_weights_of_one_output_make_places_for_all() -> None:
+    tf.keras.backend.clear_session()
+    tf.set_random_seed(7)
+    inputs = tf.keras.Input((3,))
+    model = tf.keras.Model(inputs, [_L.Dense(1, name="p")(inputs), _L.Dense(2, name="q")(inputs)])
+    model.compile("sgd", "mse", weighted_metrics=["mae"])
+    truth = [np.ones((4, 1)), np.ones((4, 2))]
+    model.train_on_batch(np.ones((4, 3)), truth, sample_weight={"p": np.ones(4)})
+    assert [t.op.name for t in model.sample_weights] == ["p_sample_weights", "q_sample_weights"]
+    assert tf.get_seed(None)[1] == 767

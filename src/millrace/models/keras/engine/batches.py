@@ -204,7 +204,8 @@ class Batched(Compiled):
             data.weights_of(known[e.name], s, c, e.mode) if known.get(e.name) is not None else None
             for e, s, c in zip(self._endpoints, samples, classes, strict=True)
         ]
-        return found, tuple(w is not None for w in found)
+        used = any(w is not None for w in found)  # then all outputs have a place for weights
+        return found, tuple(used for _ in found)
 
     def _check_stateful(self, values: list[Any], batch_size: int | None) -> None:
         if not self.stateful or not values or batch_size is None or data.is_symbolic(values[0]):
