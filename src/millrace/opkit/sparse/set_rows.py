@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -36,7 +37,7 @@ class SetRows:
         if array.ndim < 2:
             raise refusal(f"a set needs a rank of at least 2. Received: shape {list(array.shape)}")
         outer = array.shape[:-1]
-        rows = array.reshape((-1, array.shape[-1])).tolist()
+        rows = array.reshape((math.prod(outer), array.shape[-1])).tolist()
         return cls(outer, {place: set(row) for place, row in zip(np.ndindex(*outer), rows, strict=True)})
 
     @classmethod
