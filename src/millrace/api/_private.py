@@ -695,6 +695,7 @@ PRIVATE: dict[str, dict[str, str]] = {
     },
     "python.estimator.util": {
         "fn_args": "millrace.models.estimator.arguments:arguments_of",
+        "parse_input_fn_result": "millrace.models.estimator.feeding:features_and_labels",
     },
     "python.feature_column.feature_column": {
         "_DenseColumn": "millrace.models.feature_columns.base:DenseColumn",

@@ -155,3 +155,42 @@ def test_arrays_come_in_epochs():
 def test_refused(call, error, tmp_path):
     with pytest.raises(error):
         call(str(tmp_path))
+
+
+def _with_local_start(features, labels, mode):
+    kept = tf.get_variable(
+        "kept", [], collections=[tf.GraphKeys.LOCAL_VARIABLES], initializer=tf.ones_initializer()
+    )
+    loss = tf.reduce_mean(features["x"]) * tf.get_variable("w", [])
+    return tf.estimator.EstimatorSpec(
+        mode,
+        loss=loss,
+        train_op=tf.train.get_global_step().assign_add(1),
+        eval_metric_ops={"kept": tf.metrics.mean(kept)} if mode == "eval" else {},
+        scaffold=tf.train.Scaffold(local_init_op=kept.assign(5.0).op),
+    )
+
+
+def test_metrics_beside_an_own_start_of_local_variables(tmp_path):
+    estimator = tf.estimator.Estimator(_with_local_start, str(tmp_path))
+
+    def batches():
+        return {"x": tf.ones([2])}, None
+
+    estimator.train(batches, steps=1)
+    found = estimator.evaluate(batches, steps=2)
+    assert found["kept"] in (1.0, 5.0) and found["global_step"] == 1
+
+
+class _Own(tf.estimator.Estimator):
+    def evaluate(self, *args, **kwargs):
+        return {}
+
+
+def test_subclasses_that_change_methods(monkeypatch):
+    with pytest.raises(ValueError, match="cannot override"):
+        _Own(_with_local_start)
+    monkeypatch.setattr(
+        tf.estimator.Estimator, "_assert_members_are_not_overridden", staticmethod(lambda _: None)
+    )
+    assert _Own(_with_local_start).evaluate() == {}

@@ -63,7 +63,7 @@ class Estimator:
         params: Any = None,
         warm_start_from: Any = None,
     ) -> None:
-        _check_subclass(type(self))
+        type(self)._assert_members_are_not_overridden(self)
         self._config = settled(config, model_dir)
         self._model_dir: Any = self._config.model_dir
         log.info("Using config: %s", vars(self._config))
@@ -435,18 +435,21 @@ class Estimator:
             self, export_dir_base, input_receiver_fn_map, assets_extra, as_text, checkpoint_path
         )
 
+    def _assert_members_are_not_overridden(self) -> None:
+        """A program's subclass of Estimator adds to it and changes none of its methods.
 
-def _check_subclass(kind: type) -> None:
-    """A program's subclass of Estimator adds to it and changes none of its methods.
+        Packages whose subclasses do so put a function that does nothing in the place of this one.
 
-    Raises:
-      ValueError: it changes one.
-    """
-    if homes.module_of(kind).startswith("millrace."):
-        return
-    public = {name for name in vars(Estimator) if not name.startswith("_")} - {"model_fn"}
-    changed = sorted(public.intersection(vars(kind)))
-    if changed and kind is not Estimator:
-        raise ValueError(
-            f"Subclasses of Estimator cannot override members of Estimator. {kind} does override {changed}"
-        )
+        Raises:
+          ValueError: it changes one.
+        """
+        kind = type(self)
+        if homes.module_of(kind).startswith("millrace."):
+            return
+        public = {name for name in vars(Estimator) if not name.startswith("_")} - {"model_fn"}
+        changed = sorted(public.intersection(vars(kind)))
+        if changed and kind is not Estimator:
+            raise ValueError(
+                "Subclasses of Estimator cannot override members of Estimator. "
+                f"{kind} does override {changed}"
+            )

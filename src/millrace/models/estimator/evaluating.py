@@ -13,7 +13,8 @@ from millrace.lib.metrics.means import mean
 from millrace.lib.platform import log
 from millrace.models.estimator.modes import LOSS_METRIC_KEY
 from millrace.summaries.file_writer import FileWriterCache
-from millrace.training.evaluating import StopAfterNEvalsHook, evaluate_once
+from millrace.training.evaluating import StopAfterNEvalsHook, evaluate_once, get_or_create_eval_step
+from millrace.training.sessions.scaffold import Scaffold
 
 
 def stop_after(steps: int) -> StopAfterNEvalsHook:
@@ -30,9 +31,14 @@ def metric_operations(spec: Any, global_step: Any, loss: Any = None) -> tuple[An
       loss: a pair of value and update; default: the mean of the spec's loss.
 
     Raises:
-      ValueError: a metric is called as the loss.
+      ValueError: a metric is called as the loss, or `global_step`.
     """
     metrics = dict(spec.eval_metric_ops)
+    if "global_step" in metrics:
+        raise ValueError(
+            "Metric with name `global_step` is not allowed, because Estimator already defines a default "
+            "metric with the same name."
+        )
     if LOSS_METRIC_KEY in metrics:
         raise ValueError(
             f'Metric with name "{LOSS_METRIC_KEY}" is not allowed, because Estimator already defines a '
@@ -57,6 +63,10 @@ def run_evaluation(
     config: Any,
 ) -> dict[str, Any]:
     """The values of all metrics after the evaluation."""
+    if scaffold is not None and scaffold.local_init_op is not None:
+        get_or_create_eval_step()  # which has its place among the local variables
+        everything = group(scaffold.local_init_op, Scaffold.default_local_init_op())
+        scaffold = Scaffold(local_init_op=everything, copy_from_scaffold=scaffold)
     return evaluate_once(
         checkpoint_path=checkpoint_path,
         master=master,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.core.public import public
 from millrace.datasets.base import DatasetBase
 from millrace.training.hooks.base import SessionRunHook
 
@@ -28,6 +29,7 @@ class DatasetInitializerHook(SessionRunHook):
         session.run(self._initializer)
 
 
+@public("python.estimator.util.parse_input_fn_result")
 def features_and_labels(given: Any) -> tuple[Any, Any, list[Any]]:
     """Features, labels or None, and hooks.
 
