@@ -251,3 +251,13 @@ class TestPrint:
             tf.print(1, output_stream="nowhere")
         with pytest.raises(ValueError, match=r"Received: \['sepp'\]"):
             tf.print(1, sepp=1)
+
+
+def test_default_seeds_after_one_sided_assertions():
+    later = []
+    for name, value in (("negative", -1.0), ("positive", 1.0), ("non_negative", 1.0), ("non_positive", -1.0)):
+        with tf.Graph().as_default():
+            tf.set_random_seed(1)
+            getattr(tf, f"assert_{name}")(tf.constant([value]))
+            later.append(tf.random_normal([1]).op.inputs[0].op.inputs[0].op.get_attr("seed2"))
+    assert later == [25, 25, 25, 23]

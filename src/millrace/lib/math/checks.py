@@ -249,12 +249,9 @@ def _sided(
     with name_scope(name, scope, [x, data]):
         x = convert_to_tensor(x, name="x")
         if data is None:
-            data = [
-                message or "",
-                f"Condition x {sign} 0 did not hold element-wise:",
-                f"x ({x.name}) = ",
-                x,
-            ]
+            told = [f"Condition x {sign} 0 did not hold element-wise:", f"x ({x.name}) = "]
+            # 1.15 has both in one constant there, and default seeds count constants
+            data = [message or "", *(["".join(told)] if sign == "<=" else told), x]
         zero = convert_to_tensor(0, dtype=x.dtype.base_dtype)
         return compare(*((zero, x) if zero_first else (x, zero)), data=data, summarize=summarize)
 
