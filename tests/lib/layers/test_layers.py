@@ -265,3 +265,18 @@ def test_initializers_by_their_names_of_keras():
         session.run(tf.global_variables_initializer())
         assert session.run(graph.get_tensor_by_name("a/kernel:0")).tolist() == [[1.0] * 3] * 2
         assert graph.get_operation_by_name("b/kernel/Initializer/truncated_normal/TruncatedNormal")
+
+
+def test_a_subclass_keeps_a_list_of_layers_of_its_own():
+    class Merged(tf.layers.Layer):
+        def __init__(self, layers):
+            super().__init__()
+            self._layers = layers
+
+        def call(self, x):
+            return x if self._layers is None else tf.concat([layer(x) for layer in self._layers], -1)
+
+    x = tf.ones([2, 3])
+    assert Merged(None)(x).shape == [2, 3] and Merged(None).weights == []
+    merged = Merged([tf.layers.Dense(2), tf.layers.Dense(4)])
+    assert merged(x).shape == [2, 6] and len(merged.weights) == 4

@@ -115,8 +115,8 @@ class AttentionWrapper(RNNCell):
         super().__init__(name=name, dtype=dtype)
         check_cell(cell, "AttentionWrapper")
         self._is_multi = isinstance(attention_mechanism, list | tuple)
-        self._mechanisms = _as_tuple(attention_mechanism)
-        for mechanism in self._mechanisms:
+        self._attention_mechanisms = _as_tuple(attention_mechanism)
+        for mechanism in self._attention_mechanisms:
             if not isinstance(mechanism, AttentionMechanism):
                 raise TypeError(
                     "AttentionWrapper: attention_mechanism must be an AttentionMechanism or a list of them. "
@@ -150,7 +150,7 @@ class AttentionWrapper(RNNCell):
         if sizes is not None and layers is not None:
             raise ValueError("AttentionWrapper: give attention_layer_size or attention_layer, not both")
         given = sizes if sizes is not None else layers
-        count = len(self._mechanisms)
+        count = len(self._attention_mechanisms)
         if given is not None and len(_as_tuple(given)) != count:
             raise ValueError(
                 f"AttentionWrapper: there must be one attention layer for each of {count} mechanisms. "
@@ -165,7 +165,9 @@ class AttentionWrapper(RNNCell):
                     use_bias=False,
                     dtype=getattr(mechanism, "dtype", None) if dtype is None else dtype,
                 )
-                for i, (size, mechanism) in enumerate(zip(_as_tuple(sizes), self._mechanisms, strict=True))
+                for i, (size, mechanism) in enumerate(
+                    zip(_as_tuple(sizes), self._attention_mechanisms, strict=True)
+                )
             )
             self._attention_layer_size = sum(_as_tuple(sizes))
         elif layers is not None:
@@ -176,15 +178,17 @@ class AttentionWrapper(RNNCell):
                         [None, self._cell.output_size + int(mechanism.values.get_shape()[-1])]
                     )[-1]
                 )
-                for layer, mechanism in zip(self._attention_layers, self._mechanisms, strict=True)
+                for layer, mechanism in zip(self._attention_layers, self._attention_mechanisms, strict=True)
             )
         else:
-            self._attention_layer_size = sum(int(m.values.get_shape()[-1]) for m in self._mechanisms)
+            self._attention_layer_size = sum(
+                int(m.values.get_shape()[-1]) for m in self._attention_mechanisms
+            )
 
     def _batch_size_checks(self, batch_size: Any, message: str) -> list[Any]:
-        return [assert_equal(batch_size, m.batch_size, message=message) for m in self._mechanisms]
+        return [assert_equal(batch_size, m.batch_size, message=message) for m in self._attention_mechanisms]
 
-    def _one_or_all(self, values: Any) -> Any:
+    def _item_or_tuple(self, values: Any) -> Any:
         """The only value, or a tuple of one for each mechanism."""
         values = tuple(values)
         return values if self._is_multi else values[0]
@@ -201,10 +205,10 @@ class AttentionWrapper(RNNCell):
             cell_state=self._cell.state_size,
             time=shapes.TensorShape([]),
             attention=self._attention_layer_size,
-            alignments=self._one_or_all(m.alignments_size for m in self._mechanisms),
-            attention_state=self._one_or_all(m.state_size for m in self._mechanisms),
-            alignment_history=self._one_or_all(
-                m.alignments_size if self._alignment_history else () for m in self._mechanisms
+            alignments=self._item_or_tuple(m.alignments_size for m in self._attention_mechanisms),
+            attention_state=self._item_or_tuple(m.state_size for m in self._attention_mechanisms),
+            alignment_history=self._item_or_tuple(
+                m.alignments_size if self._alignment_history else () for m in self._attention_mechanisms
             ),
         )
 
@@ -226,16 +230,16 @@ class AttentionWrapper(RNNCell):
             )
             with control_dependencies(self._batch_size_checks(batch_size, message)):
                 cell_state = nest.map_structure(lambda s: identity(s, name="checked_cell_state"), cell_state)
-            alignments = [m.initial_alignments(batch_size, dtype) for m in self._mechanisms]
+            alignments = [m.initial_alignments(batch_size, dtype) for m in self._attention_mechanisms]
             return AttentionWrapperState(
                 cell_state=cell_state,
                 time=zeros([], dtype=dtypes.int32),
                 attention=zero_state_of(self._attention_layer_size, batch_size, dtype),
-                alignments=self._one_or_all(alignments),
-                attention_state=self._one_or_all(
-                    m.initial_state(batch_size, dtype) for m in self._mechanisms
+                alignments=self._item_or_tuple(alignments),
+                attention_state=self._item_or_tuple(
+                    m.initial_state(batch_size, dtype) for m in self._attention_mechanisms
                 ),
-                alignment_history=self._one_or_all(self._empty_history(a, dtype) for a in alignments),
+                alignment_history=self._item_or_tuple(self._empty_history(a, dtype) for a in alignments),
             )
 
     def _empty_history(self, alignments: Tensor, dtype: Any) -> Any:
@@ -264,7 +268,7 @@ class AttentionWrapper(RNNCell):
         split = (lambda value: value) if self._is_multi else (lambda value: [value])
         states, histories = split(state.attention_state), split(state.alignment_history)
         read, weights, new_states, new_histories = [], [], [], []
-        for i, mechanism in enumerate(self._mechanisms):
+        for i, mechanism in enumerate(self._attention_mechanisms):
             layer = self._attention_layers[i] if self._attention_layers else None
             attention, alignments, after = self._attention_fn(mechanism, output, states[i], layer)
             history = histories[i].write(state.time, alignments) if self._alignment_history else ()
@@ -277,8 +281,8 @@ class AttentionWrapper(RNNCell):
             time=state.time + 1,
             cell_state=cell_state,
             attention=attention,
-            attention_state=self._one_or_all(new_states),
-            alignments=self._one_or_all(weights),
-            alignment_history=self._one_or_all(new_histories),
+            attention_state=self._item_or_tuple(new_states),
+            alignments=self._item_or_tuple(weights),
+            alignment_history=self._item_or_tuple(new_histories),
         )
         return (attention if self._output_attention else output), new_state

@@ -170,10 +170,16 @@ class Layer(Collecting, Connected, metaclass=abc.ABCMeta):
         object.__delattr__(self, name)
 
     @property
-    def _layers(self) -> list[Any]:
-        """The layers among the attributes, those in lists and dicts included."""
+    def _layers(self) -> Any:
+        """The layers among the attributes, those in lists and dicts included; or what a subclass has set."""
+        if "_own_layers" in self.__dict__:
+            return self.__dict__["_own_layers"]
         tracked = self.__dict__.get("_tracked", {})  # old cells set `trainable` and never call our __init__
         return tracking.unique(tracking.parts(list(tracked.values()), Layer))
+
+    @_layers.setter
+    def _layers(self, value: Any) -> None:
+        self.__dict__["_own_layers"] = value
 
     @property
     def name(self) -> str:
@@ -198,7 +204,7 @@ class Layer(Collecting, Connected, metaclass=abc.ABCMeta):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = value
-        for layer in self._layers:
+        for layer in self._layers or ():
             layer.trainable = value
 
     @property

@@ -45,7 +45,7 @@ class Weighted(Module):
         return [*self._trainable_weights, *self._non_trainable_weights]
 
     def _of_children(self, attribute: str) -> list[Any]:
-        return [item for layer in self._layers for item in getattr(layer, attribute)]
+        return [item for layer in self._layers or () for item in getattr(layer, attribute)]
 
     def _free_variables(self, trainable: bool) -> list[Any]:
         """Variables in lists and dicts among the attributes."""
