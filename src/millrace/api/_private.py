@@ -913,6 +913,11 @@ PRIVATE: dict[str, dict[str, str]] = {
         "_preprocess_padding": "millrace.models.keras.backend.convolutions:native_padding",
         "get_graph": "millrace.models.keras.backend.session:get_default_graph",
     },
+    "python.keras.engine.base_layer": {
+        "AddLoss": "millrace.models.keras.engine.added:AddLoss",
+        "AddMetric": "millrace.models.keras.engine.added:AddMetric",
+        "TensorFlowOpLayer": "millrace.models.keras.engine.operations:TensorFlowOpLayer",
+    },
     "python.keras.engine.network": {
         "Network": "millrace.models.keras.engine.network:Network",
     },

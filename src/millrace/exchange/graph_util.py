@@ -80,9 +80,8 @@ def extract_sub_graph(graph_def: Any, dest_nodes: Iterable[str]) -> Any:
             raise AssertionError(f"extract_sub_graph: every node must be in the graph. Received: {name!r}")
     kept = _reach(nodes, wanted)
     made = _like(graph_def)
-    made.versions.CopyFrom(
-        graph_def.versions
-    )  # here alone: what is frozen or stripped tells none, as in 1.15
+    # Here alone: what is frozen or stripped tells no versions, as in 1.15.
+    made.versions.CopyFrom(graph_def.versions)
     made.node.extend(node for node in graph_def.node if node.name in kept)
     return made
 

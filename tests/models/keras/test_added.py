@@ -288,3 +288,14 @@ def test_layers_that_are_set_before_init() -> None:
     assert [w.name for w in layer.weights] == ["early/dense/kernel:0", "early/dense/bias:0"]
     with pytest.raises(RuntimeError, match="forgot to call"):
         EarlyModel()
+
+
+def test_layers_of_losses_stand_where_programs_look_for_them():
+    from millrace.python.keras.engine import base_layer
+
+    tf.keras.backend.clear_session()
+    x = tf.keras.Input((2,))
+    model = tf.keras.Model(x, tf.keras.layers.Dense(1)(x))
+    model.add_loss(tf.reduce_mean(x))
+    kinds = base_layer.AddLoss, base_layer.TensorFlowOpLayer
+    assert [sum(isinstance(layer, kind) for layer in model.layers) for kind in kinds] == [1, 1]

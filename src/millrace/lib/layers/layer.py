@@ -179,7 +179,7 @@ class Layer(Collecting, Connected, metaclass=abc.ABCMeta):
 
     @_layers.setter
     def _layers(self, value: Any) -> None:
-        self.__dict__["_own_layers"] = value
+        object.__setattr__(self, "_own_layers", value)
 
     @property
     def name(self) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from millrace.core.public import public
 from millrace.lib.layers.layer import Layer
 from millrace.models.keras.engine.operations import adopt
 from millrace.models.keras.engine.ordering import Order, order_of
 
 
+@public("python.keras.engine.base_layer.AddLoss")
 class AddLoss(Layer):
     """Adds its input to the losses.
 
@@ -32,6 +34,7 @@ class AddLoss(Layer):
         return {**super().get_config(), "unconditional": self.unconditional}
 
 
+@public("python.keras.engine.base_layer.AddMetric")
 class AddMetric(Layer):
     """Watches its input.
 

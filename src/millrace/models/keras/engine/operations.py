@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from millrace.core import nest, protos
+from millrace.core.public import public
 from millrace.exchange.graphdef import node_name
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.tensor import Tensor
@@ -17,6 +18,7 @@ from millrace.ops.array.constant import constant
 _PREFIX = "tf_op_layer_"
 
 
+@public("python.keras.engine.base_layer.TensorFlowOpLayer")
 class TensorFlowOpLayer(Layer):
     """An operation as a layer.
 
