@@ -17,9 +17,9 @@ from millrace.graph.tensor import Tensor
 
 def library_of(graph: FunctionGraph) -> Any:
     """A GraphDef of nothing but a library, whose first function, without a name, is the one given."""
-    library = Library(node_def)
+    library = Library(node_def, own=True)
     proto = protos.GraphDef(versions=versions())
-    proto.library.function.append(function_def(graph, "", library.node))
+    proto.library.function.append(function_def(graph, "", library.node, own=True))
     library.add_to(proto)
     return proto
 

@@ -29,10 +29,12 @@ class Library:
 
     Args:
       write_node: an operation as a NodeDef, its functions named by the second argument.
+      own: as for `Writer`.
     """
 
-    def __init__(self, write_node: WriteNode) -> None:
+    def __init__(self, write_node: WriteNode, own: bool = False) -> None:
         self._write_node = write_node
+        self._own = own
         self._names: dict[FunctionGraph, str] = {}
 
     def name_of(self, graph: FunctionGraph) -> str:
@@ -56,14 +58,16 @@ class Library:
         written = 0
         while written < len(self._names):
             graph = list(self._names)[written]
-            proto.library.function.append(function_def(graph, self._names[graph], self.node))
+            proto.library.function.append(function_def(graph, self._names[graph], self.node, self._own))
             written += 1
         if written:
             proto.versions.min_consumer = _MIN_CONSUMER
 
 
-def function_def(graph: FunctionGraph, name: str, write_node: Callable[[Operation], Any]) -> Any:
-    """A function with a graph of its own as a FunctionDef called `name`."""
+def function_def(
+    graph: FunctionGraph, name: str, write_node: Callable[[Operation], Any], own: bool = False
+) -> Any:
+    """A function with a graph of its own as a FunctionDef called `name`; `own` as for `Writer`."""
     proto = protos.FunctionDef()
     proto.signature.name = name
     arguments: dict[str, str] = {}  # the operation that stands for one -> its name
@@ -73,7 +77,7 @@ def function_def(graph: FunctionGraph, name: str, write_node: Callable[[Operatio
         attrs = proto.arg_attr[i].attr
         attrs["_op_name"].CopyFrom(attr_to_proto(tensor.op.name))
         attrs["_output_shapes"].list.shape.append(tensor.get_shape().as_proto())
-    writer = Writer(graph, write_node)
+    writer = Writer(graph, write_node, own)
     for op in graph.ops:
         if op.body is None:
             writer.write(op)

@@ -106,7 +106,7 @@ def new_list(
 ) -> str:
     """The list that a loop's stack `k` starts as: empty, or, in a loop over stacks, of their length."""
     shape = _any_shape(writer, name, context)
-    dtype = dtype_of(op.attrs["body"].outputs[k])
+    dtype = writer.dtype_of(op.attrs["body"].outputs[k])
     if length:
         return writer.node(
             "TensorListReserve",
@@ -299,3 +299,6 @@ SPECIAL: dict[str, Special] = {
     "TensorArrayGatherOrZero": _of_gradients("TensorArrayGatherV3", "dtype", (1,), 3),
     "TensorArrayConcatOrZero": _of_gradients("TensorArrayConcatV3", "dtype", (), 3),
 }
+
+OF_GRADIENTS = frozenset(kind for kind in SPECIAL if kind.startswith(("TensorArray", "Variant")))
+"""Operations on arrays of gradients, and on gradients of stacks."""

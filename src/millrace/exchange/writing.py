@@ -54,10 +54,13 @@ class Writer:
     Args:
       graph: the graph.
       write_node: an operation as a NodeDef with its attributes.
+      own: what is written is read here at once: operations on arrays of gradients, and dtypes, stay what they
+        are.
     """
 
-    def __init__(self, graph: Graph, write_node: WriteNode) -> None:
+    def __init__(self, graph: Graph, write_node: WriteNode, own: bool = False) -> None:
         self._graph = graph
+        self._own = own
         self._write_node = write_node
         self._taken = {op.name for op in graph.ops}
         self._texts: dict[Tensor, str] = {}
@@ -123,6 +126,10 @@ class Writer:
                 "Identity", [enter], f"{context.loop}/after/Identity", None, T=dtypes.int32
             )
         return context.entered[control]
+
+    def dtype_of(self, tensor: Tensor) -> dtypes.DType:
+        """The dtype that a tensor has where it is read."""
+        return tensor.dtype.base_dtype if self._own else kinds.dtype_of(tensor)
 
     # --- nodes ----------------------------------------------------------------------------------------------
 
@@ -201,14 +208,15 @@ class Writer:
         if op.opdef.has_body:
             (self._write_branch if op.type == "If" else self._write_loop)(op, context)
             return
-        special = kinds.SPECIAL.get(op.type)
+        special = None if self._own and op.type in kinds.OF_GRADIENTS else kinds.SPECIAL.get(op.type)
         inputs = [self._input(t, context) for t in op.inputs]
         if special is not None:
             special(self, op, inputs, self._controls(op, context), context)
             return
         node = self._write_node(op)
         node.input[:] = inputs + self._controls(op, context)
-        kinds.plain_types(node, op)
+        if not self._own:
+            kinds.plain_types(node, op)
         self._add(node, context)
 
     def _input(self, tensor: Tensor, context: Context | None) -> str:
@@ -262,7 +270,7 @@ class Writer:
                     argument.op.name,
                     context,
                     exact=True,
-                    T=kinds.dtype_of(outer),
+                    T=self.dtype_of(outer),
                 )
                 self._texts[argument] = switch + (":1" if side else "")
             self._write_members(inner)
@@ -277,7 +285,7 @@ class Writer:
             self._place(inner)
         for k, pair in enumerate(zip(*results, strict=True)):
             name = self.text(op.outputs[k])
-            self.node("Merge", pair, name, None, exact=True, T=kinds.dtype_of(op.outputs[k]), N=2)
+            self.node("Merge", pair, name, None, exact=True, T=self.dtype_of(op.outputs[k]), N=2)
 
     def _result(self, tensor: Tensor, op: Operation, k: int, context: Context) -> str:
         """A result of a branch; where only the other branch has it, something of its dtype."""
@@ -299,7 +307,7 @@ class Writer:
         asked.definition = around.definition
         inputs = [self._input(t, context) for t in op.inputs]
         waits = self._controls(op, context)
-        variables = [(inputs[k], kinds.dtype_of(op.inputs[k])) for k in range(carried)]
+        variables = [(inputs[k], self.dtype_of(op.inputs[k])) for k in range(carried)]
         stacks = list(range(carried, len(op.outputs)))
         length = count = ""
         if test is None:
@@ -346,7 +354,7 @@ class Writer:
         around.pivot = insides[0]
         self._enter_captures(op, body, inputs, around)
         for j in range(scanned):
-            argument, dtype = body.inputs[carried + j], kinds.dtype_of(body.inputs[carried + j])
+            argument, dtype = body.inputs[carried + j], self.dtype_of(body.inputs[carried + j])
             whole = self.enter(inputs[carried + j], dtypes.variant, f"{scope}Enter", around, True)
             self._texts[argument] = kinds.element(
                 self, whole, insides[carried], dtype, argument.op.name, around
@@ -364,7 +372,7 @@ class Writer:
                     insides[len(after)],
                     insides[carried] if count else "",
                     self.text(kept),
-                    kinds.dtype_of(kept),
+                    self.dtype_of(kept),
                     f"{scope}put",
                     around,
                 )
@@ -392,7 +400,7 @@ class Writer:
     def _enter_captures(self, op: Operation, body: Body | None, inputs: list[str], context: Context) -> None:
         first = op.attrs["carried"] + op.attrs["scanned"]
         for k, argument in enumerate(body.captures.values() if body is not None else ()):
-            dtype = kinds.dtype_of(op.inputs[first + k])
+            dtype = self.dtype_of(op.inputs[first + k])
             enter = self.enter(
                 inputs[first + k],
                 dtype,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 import millrace as tf
@@ -149,3 +150,61 @@ def test_shapes_of_rows_of_captured_variables() -> None:
     tf.function(look)(1)
     tf.function(lambda x: tf.function(look)(x))(1)
     assert seen == [[[1, 2, 3]] * 3 + [[1]]] * 3
+
+
+ROWS = [[0.5, 1.0, 2.0], [1.5, -1.0, 0.25], [3.0, 2.0, 1.0], [0.1, 0.2, 0.3]]
+
+
+def _arrays(x: Any) -> Any:
+    taken = tf.TensorArray(tf.float32, 4).unstack(x)
+    made = tf.TensorArray(tf.float32, 4)
+    _, made = tf.while_loop(
+        lambda i, a: i < 4, lambda i, a: (i + 1, a.write(i, taken.read(i) ** 2)), [0, made]
+    )
+    return made.stack()
+
+
+OVER_ROWS = {
+    "arrays": lambda: _arrays,
+    "concatenated": lambda: lambda x: tf.TensorArray(tf.float32, 2).split(x, [3, 1]).concat(),
+    "gathered": lambda: lambda x: tf.TensorArray(tf.float32, 4).unstack(x).gather([1, 3, 1]),
+    "scan": lambda: lambda x: tf.scan(lambda a, e: a * e, x),
+    "map_fn": lambda: lambda x: tf.map_fn(lambda e: tf.cond(e[0] > 1.0, lambda: e**2, lambda: e), x),
+    "nested": lambda: lambda x: tf.map_fn(lambda e: tf.reduce_sum(tf.scan(lambda a, f: a * f, e)), x),
+    "LSTM": lambda: _built(tf.keras.layers.LSTM(3, return_sequences=True)),
+}
+
+
+def _built(layer: Any) -> Callable[[Any], Any]:
+    layer.build((1, 4, 3))
+    return lambda x: layer(x[None])
+
+
+@pytest.mark.parametrize("kind", OVER_ROWS)
+def test_through_arrays_of_tensors(kind: str) -> None:
+    x = tf.constant(ROWS)
+    tf.set_random_seed(1)
+    of = OVER_ROWS[kind]()
+
+    def slope(x: Any) -> Any:
+        return tf.gradients(tf.reduce_sum(of(x)), x)[0]
+
+    def twice(x: Any) -> Any:
+        return tf.gradients(tf.reduce_sum(slope(x) ** 2), x)[0]
+
+    found = [
+        slope(x),
+        tf.function(slope)(x),
+        DEFUN(slope)(x),
+        tf.function(lambda x: tf.function(slope)(x))(x),
+    ]
+    if kind in ("arrays", "scan", "map_fn"):
+        found += [twice(x), tf.function(twice)(x)]
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        for _ in range(4):
+            plain, *inside = sess.run(found)
+            for other in inside[:3]:
+                np.testing.assert_allclose(other, plain, rtol=1e-6)
+            if len(inside) > 3:
+                np.testing.assert_allclose(inside[4], inside[3], rtol=1e-6)
