@@ -12,6 +12,7 @@ from millrace.core import nest
 from millrace.core.public import public
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.graph import Graph
+from millrace.graph.tensor import Tensor
 
 
 @public("UnconnectedGradients")
@@ -38,6 +39,7 @@ class GradientTape:
         self._watched: list[Any] = []
         self._notes_reads = watch_accessed_variables
         self._begins: tuple[Graph, int] | None = None  # recording since this operation of this graph
+        self._left_out: list[Tensor] = []  # what was computed while the recording was stopped
 
     def __enter__(self) -> GradientTape:
         graph = get_default_graph()
@@ -54,11 +56,14 @@ class GradientTape:
 
     @contextlib.contextmanager
     def stop_recording(self) -> Iterator[None]:
-        """A context in which no variable that is read is watched; a graph records the rest all the same."""
+        """A context in which nothing is recorded: no gradient goes through what is computed inside."""
+        graph = get_default_graph()
+        first = len(graph.ops)
         self.__exit__()
         try:
             yield
         finally:
+            self._left_out += [tensor for op in graph.ops[first:] for tensor in op.outputs]
             self.__enter__()
 
     def reset(self) -> None:
@@ -104,7 +109,13 @@ class GradientTape:
         self._used = True
         flat = nest.flatten(sources)
         given = None if output_gradients is None else nest.flatten(output_gradients)
-        found = gradients(nest.flatten(target), flat, given, unconnected_gradients=unconnected_gradients)
+        found = gradients(
+            nest.flatten(target),
+            flat,
+            given,
+            stop_gradients=self._left_out or None,
+            unconnected_gradients=unconnected_gradients,
+        )
         return nest.pack_sequence_as(sources, found)
 
     def jacobian(
@@ -128,7 +139,11 @@ class GradientTape:
                 f"jacobian: the target's shape must be known. Received: {target.name} of shape {target.shape}"
             )
         elements = raw.Unpack(raw.Reshape(target, [-1]), num=target.shape.num_elements(), axis=0)
-        rows = [gradients(e, flat_sources, unconnected_gradients=unconnected_gradients) for e in elements]
+        stops = self._left_out or None
+        rows = [
+            gradients(e, flat_sources, stop_gradients=stops, unconnected_gradients=unconnected_gradients)
+            for e in elements
+        ]
         found = []
         for i, source in enumerate(flat_sources):
             column = [row[i] for row in rows]
@@ -160,7 +175,11 @@ class GradientTape:
             )
         size = rest.num_elements()
         columns = raw.Unpack(raw.Reshape(target, [-1, size]), num=size, axis=1)
-        rows = [gradients(c, source, unconnected_gradients=unconnected_gradients)[0] for c in columns]
+        stops = self._left_out or None
+        rows = [
+            gradients(c, source, stop_gradients=stops, unconnected_gradients=unconnected_gradients)[0]
+            for c in columns
+        ]
         if any(g is None for g in rows):
             return None
         shape = [-1, *rest.as_list(), *source.shape[1:].as_list()]

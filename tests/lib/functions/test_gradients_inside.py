@@ -88,6 +88,19 @@ def test_through_branches_loops_calls_and_rows(v: Any) -> None:
     )
 
 
+@pytest.mark.parametrize("around", [tf.function, lambda f: f])
+def test_what_is_computed_while_a_tape_is_stopped(v: Any, around: Callable[..., Any]) -> None:
+    def taped() -> Any:
+        with tf.GradientTape() as tape:
+            y = _squares(v)
+            with tape.stop_recording():
+                z = tf.reduce_sum(v * v * v)
+            y = y + z * z
+        return tape.gradient(y, v)
+
+    assert _values(around(taped)()) == ([4.0, 12.0],)
+
+
 def test_of_tensors_from_outside_and_what_they_were_made_of() -> None:
     x = tf.constant([1.0, 2.0])
     y = x * x
