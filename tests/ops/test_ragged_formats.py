@@ -99,7 +99,11 @@ def test_ragged_rows_as_dense():
 
 def from_variant(encoded, rank, inner=-1, dtype=tf.float64):
     found = raw.RaggedTensorFromVariant(
-        encoded_ragged=encoded, input_ragged_rank=inner, output_ragged_rank=rank, Tvalues=dtype
+        encoded_ragged=encoded,
+        input_ragged_rank=inner,
+        output_ragged_rank=rank,
+        Tvalues=dtype,
+        Tsplits=tf.int64,
     )
     return values([*found.output_nested_splits, found.output_dense_values])
 

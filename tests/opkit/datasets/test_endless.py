@@ -22,10 +22,6 @@ def _failing(x: Any) -> Any:
     return tf.check_numerics(tf.cast(x, tf.float32) / 0.0, "never")
 
 
-def _looping(x: Any) -> Any:
-    return tf.while_loop(lambda i: i >= 0, lambda i: (i + 1) % 1000, [x])
-
-
 def _next(data: Any) -> Any:
     return data.make_one_shot_iterator().get_next()
 
@@ -43,9 +39,6 @@ PIPELINES = {
             [D.range(0), D.range(5)], D.from_tensors(np.int64(0)).repeat()
         )
     ),
-    "in a loop": lambda: _next(D.range(5).map(_looping)),
-    "in loops of threads": lambda: _next(D.range(5).map(_looping, 2)),
-    "in a loop ahead": lambda: _next(D.range(5).map(_looping).prefetch(1)),
     "in threads": lambda: _next(_nothing().map(lambda x: tf.decode_raw(tf.as_string(x), tf.uint8), 2)),
 }
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from millrace.core import errors
 from millrace.core.errors import refusal
-from millrace.core.waiting import limits, time_left
+from millrace.core.waiting import time_left
 
 
 class Stack(list[Any]):
@@ -237,14 +237,11 @@ class ControlVerbs:
 
 
 def _look_at_the_clock() -> None:
-    """Ends a loop that computes beyond the run's limit, or when its session is closed.
+    """Ends a loop that computes beyond the run's limit.
 
     Raises:
       DeadlineExceededError: the time is over.
-      CancelledError: the session was closed.
     """
-    if limits.cancellation is not None and limits.cancellation.cancelled:
-        raise errors.CancelledError(None, None, "a loop was cancelled: the session was closed")
     left = time_left()
     if left is not None and left <= 0:
         raise errors.DeadlineExceededError(None, None, "Timed out in a loop")
