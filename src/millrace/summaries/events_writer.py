@@ -77,6 +77,9 @@ class EventFileWriter:
       max_queue: how many events may wait before they are handed to the operating system.
       flush_secs: how many seconds they may.
       filename_suffix: ends the file's name.
+
+    Attributes:
+      closed: whether `close` was called, and `reopen` not since.
     """
 
     def __init__(
@@ -85,7 +88,7 @@ class EventFileWriter:
         self._logdir = os.fspath(logdir)
         self._max_queue, self._flush_secs = max_queue, flush_secs
         self._suffix = filename_suffix or ""
-        self._closed = False
+        self.closed = False
         self._file = EventFile(self._logdir, self._suffix)
 
     def get_logdir(self) -> str:
@@ -94,21 +97,22 @@ class EventFileWriter:
 
     def reopen(self) -> None:
         """Begins another event file after `close`; nothing where the file is open."""
-        if self._closed:
+        if self.closed:
             self._file = EventFile(self._logdir, self._suffix)
-            self._closed = False
+            self.closed = False
 
     def add_event(self, event: Any) -> None:
         """Writes an `Event`; nothing after `close`."""
-        if not self._closed:
+        if not self.closed:
             self._file.write(event, self._max_queue, self._flush_secs)
 
     def flush(self) -> None:
         """Hands what is pending to the operating system."""
-        if not self._closed:
+        if not self.closed:
             self._file.flush()
 
     def close(self) -> None:
         """Closes the file; `reopen` begins another."""
-        self._file.close()
-        self._closed = True
+        if not self.closed:
+            self.closed = True
+            self._file.close()

@@ -17,7 +17,7 @@ from millrace.core.version import VERSION
 from millrace.graph.defaults import get_default_graph
 from millrace.graph.graph import Graph
 from millrace.opkit.records import tfrecord as records
-from millrace.opkit.records.event_file import EventFile
+from millrace.summaries.events_writer import EventFileWriter
 
 
 @public("summary.FileWriter", "train.SummaryWriter")
@@ -53,13 +53,10 @@ class FileWriter:
         filename_suffix: str | None = None,
         session: Any = None,
     ) -> None:
-        self._logdir = os.fspath(logdir)
-        self._max_queue, self._flush_secs = max_queue, flush_secs
-        self._suffix = filename_suffix or ""
+        self.event_writer = EventFileWriter(logdir, max_queue, flush_secs, filename_suffix)
         self._described: set[str] = set()
         self._run_tags: set[str] = set()
-        self._closed = self._warned = False
-        self._file = EventFile(self._logdir, self._suffix)
+        self._warned = False
         if isinstance(graph, Graph) and graph_def is None:
             meta = protos.MetaGraphDef(graph_def=graph.as_graph_def(add_shapes=True))
             meta.meta_info_def.tensorflow_version = VERSION
@@ -78,7 +75,7 @@ class FileWriter:
 
     def get_logdir(self) -> str:
         """The folder of the event file."""
-        return self._logdir
+        return self.event_writer.get_logdir()
 
     def add_summary(self, summary: Any, global_step: Any = None) -> None:
         """Writes a summary.
@@ -162,32 +159,28 @@ class FileWriter:
 
     def add_event(self, event: Any) -> None:
         """Writes an `Event`; a closed writer only warns."""
-        if not self._closed:
-            self._file.write(event, self._max_queue, self._flush_secs)
+        if not self.event_writer.closed:
+            self.event_writer.add_event(event)
         elif not self._warned:
             self._warned = True
             warnings.warn(
                 "FileWriter: closed, so events are lost until it is reopened. Received: an event for "
-                f"{self._logdir}",
+                f"{self.get_logdir()}",
                 stacklevel=3,
             )
 
     def flush(self) -> None:
         """Hands what was written to the operating system."""
-        if not self._closed:
-            self._file.flush()
+        self.event_writer.flush()
 
     def close(self) -> None:
         """Finishes the event file."""
-        if not self._closed:
-            self._closed = True
-            self._file.close()
+        self.event_writer.close()
 
     def reopen(self) -> None:
         """Begins another event file in the same folder, where this one was closed."""
-        if self._closed:
-            self._file = EventFile(self._logdir, self._suffix)
-            self._closed = self._warned = False
+        self.event_writer.reopen()
+        self._warned = False
 
 
 _writers: dict[str, FileWriter] = {}
