@@ -159,7 +159,7 @@ class FileWriter:
 
     def add_event(self, event: Any) -> None:
         """Writes an `Event`; a closed writer only warns."""
-        if not self.event_writer.closed:
+        if not self._closed:
             self.event_writer.add_event(event)
         elif not self._warned:
             self._warned = True
@@ -168,6 +168,10 @@ class FileWriter:
                 f"{self.get_logdir()}",
                 stacklevel=3,
             )
+
+    @property
+    def _closed(self) -> bool:
+        return self.event_writer.closed
 
     def flush(self) -> None:
         """Hands what was written to the operating system."""
